@@ -1,0 +1,1 @@
+"""What every room needs: settings, errors, ids, text and redaction. Imports nothing of the other rooms."""

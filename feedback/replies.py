@@ -1,0 +1,60 @@
+"""Idempotency keys: the same request sent twice is done once and answered the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import and_, delete, select, update
+
+from core.errors import ConflictError
+from feedback.schema import replies
+from feedback.store import Store
+
+KEPT_FOR = timedelta(hours=24)
+"""How long a key is remembered."""
+
+ABANDONED_AFTER = timedelta(seconds=60)
+"""Age at which a reservation without a reply counts as left behind by a worker that died."""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """A key taken for one request. `reply` is what was answered before, or None when this request is the first."""
+
+    id: int
+    reply: bytes | None
+
+
+def reserve(store: Store, scope: str, key: str, request_sha256: str) -> Reservation:
+    """Take `key` within `scope` for the request whose body hashes to `request_sha256`.
+
+    Raises:
+        ConflictError: the key was used with another body, or its first request is still at work.
+    """
+    now = datetime.now(UTC)
+    with store.write() as connection:
+        stale = replies.c.created_at < now - KEPT_FOR
+        abandoned = and_(replies.c.reply.is_(None), replies.c.created_at < now - ABANDONED_AFTER)
+        connection.execute(delete(replies).where(stale | abandoned))
+        row = connection.execute(select(replies).where(replies.c.scope == scope, replies.c.key == key)).first()
+        if row is None:
+            taken = replies.insert().values(scope=scope, key=key, request_sha256=request_sha256, created_at=now)
+            return Reservation(connection.execute(taken.returning(replies.c.id)).scalar_one(), None)
+    if row.request_sha256 != request_sha256:
+        raise ConflictError(f"Idempotency-Key {key!r} was used with another body; use a new key for a new request")
+    if row.reply is None:
+        raise ConflictError(f"the first request with Idempotency-Key {key!r} is still at work; try again in a moment")
+    return Reservation(row.id, row.reply)
+
+
+def keep_reply(store: Store, reservation: Reservation, reply: bytes) -> None:
+    """Remember what was answered."""
+    with store.write() as connection:
+        connection.execute(update(replies).where(replies.c.id == reservation.id).values(reply=reply))
+
+
+def give_up(store: Store, reservation: Reservation) -> None:
+    """Free the key of a request that failed, so that it can be sent again."""
+    with store.write() as connection:
+        connection.execute(delete(replies).where(replies.c.id == reservation.id, replies.c.reply.is_(None)))

@@ -1,0 +1,1 @@
+"""What answers: the BentoML service, its runners, batching, and live model versions."""

@@ -1,0 +1,66 @@
+"""Who may come in. For now there are no keys, so that only this machine may, and only as itself (open mode).
+
+A browser on this machine visits other sites too: the Host must be loopback against DNS rebinding, the Origin ours
+against cross-site requests, and forwarded headers are refused because a proxy means that others can come in.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from core.errors import ForbiddenError, MediaTypeError
+
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+
+
+def check_open_mode(headers: Mapping[bytes, bytes], client: str | None) -> None:
+    """Check the peer's address and the headers (lower-case names) of a request in open mode.
+
+    Raises:
+        ForbiddenError: it does not come straight from this machine, or another site's page sent it.
+    """
+    if client is not None and not _is_loopback(client):
+        raise ForbiddenError(
+            f"there are no keys yet, so only this machine may connect; this request came from {client}"
+        )
+    for name in _FORWARDED:
+        if name in headers:
+            raise ForbiddenError(f"there are no keys yet, so requests through a proxy ({name.decode()}) are refused")
+    host = headers.get(b"host", b"").decode("latin-1")
+    if not _is_loopback(_hostname(host)):
+        raise ForbiddenError(f"there are no keys yet, so Host must be a loopback address or localhost; got {host!r}")
+    origin = headers.get(b"origin")
+    if origin is not None and origin != f"http://{host}".encode("latin-1"):
+        raise ForbiddenError(f"Origin must be http://{host}; got {origin.decode('latin-1')!r}")
+
+
+def check_json(headers: Mapping[bytes, bytes]) -> None:
+    """Check that the body is declared as JSON.
+
+    Raises:
+        MediaTypeError: it is not.
+    """
+    given = headers.get(b"content-type", b"")
+    if given.split(b";", 1)[0].strip().lower() != b"application/json":
+        raise MediaTypeError(f"Content-Type must be application/json; got {given.decode('latin-1')!r}")
+
+
+@lru_cache(maxsize=256)
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

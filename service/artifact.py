@@ -1,0 +1,121 @@
+"""A model version on disk: the files it holds and the manifest that describes them.
+
+`training` writes this folder, `service` reads it; nothing else is shared between learning and serving.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.errors import ModelError
+from core.redaction import Kind
+from tasks.declaration import Label, TaskName
+
+INT8 = "model.int8.onnx"
+FP32 = "model.fp32.onnx"
+TOKENIZER = "tokenizer.json"
+SCOPE = "out_of_scope.npz"
+METRICS = "metrics.json"
+NOTICE = "NOTICE.txt"
+MANIFEST = "manifest.json"
+FILES = (INT8, FP32, TOKENIZER, SCOPE, METRICS, NOTICE)
+"""Files whose hashes the manifest holds. Both graphs take `input_ids` and `attention_mask`, int64
+`(n_texts, n_tokens)`, and return `logits` `(n_texts, n_labels)` and `embedding` `(n_texts, width)`, float32."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Base(_Part):
+    """The encoder that a model was fine-tuned from."""
+
+    name: str
+    sha256: str
+    licence: str
+
+
+class Gate(_Part):
+    """What the gate said of a version; `untested` before a gate has judged it, `ungated` without a gold set."""
+
+    decision: Literal["untested", "ungated", "pass", "fail", "inconclusive"]
+    reasons: list[str] = Field(default_factory=list)
+
+
+class Manifest(_Part):
+    """Everything about a model version that is not an array; `format` changes when old readers would misread it."""
+
+    format: Literal[1] = 1
+    task: TaskName
+    version: str
+    kind: Literal["single_label"]
+    revision: int
+    labels: list[Label]
+    languages: list[str]
+    max_length: int
+    redact: list[Kind]
+    temperature: float = Field(gt=0, description="Divides the logits before the softmax (Guo et al. 2017).")
+    thresholds: dict[str, float] = Field(
+        default_factory=dict, description="Confidence below which an answer is doubtful, by label; empty: none fitted."
+    )
+    method: Literal["full", "quick"]
+    base: Base
+    snapshot_sha256: str = Field(description="Hash of the rows it was trained on.")
+    summary: dict[str, float] = Field(description="Headline metrics, such as `accuracy` and `macro_f1` on gold.")
+    gate: Gate
+    created_at: datetime
+    recipe: dict[str, Any] = Field(description="Every choice that training made: seeds, epochs, rates.")
+    packages: dict[str, str] = Field(description="Versions of the libraries that made it.")
+    files: dict[str, str] = Field(description="SHA-256 by file name.")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest` into `folder`, beside the files it describes."""
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of the version in `folder`.
+
+    Raises:
+        ModelError: it is missing or this release cannot read it.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder} holds no {MANIFEST}: it is not a model version; train one") from error
+    except (ValidationError, OSError) as error:
+        raise ModelError(f"{path} cannot be used by this release: {error}; train the task again") from error
+
+
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read the full metrics that training measured, as `METRICS` holds them."""
+    metrics: dict[str, Any] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    return metrics
+
+
+def verify_files(folder: Path, manifest: Manifest) -> None:
+    """Check that every file is there and unchanged.
+
+    Raises:
+        ModelError: a file is missing, or its hash is not the manifest's; names the file.
+    """
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.exists():
+            raise ModelError(f"{path} is missing; delete this version and train the task again")
+        if sha256_of(path) != expected:
+            raise ModelError(f"{path} has changed since it was made; delete this version and train the task again")

@@ -1,0 +1,131 @@
+"""The model versions that answer in this worker, kept in step with the deployments.
+
+A change is noticed by asking the store twice a second: load → warm → check → swap the reference. Requests that hold
+the old version finish with it; none fails or waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Mapping
+
+from core.errors import NotFoundError, RegradeError, UnavailableError
+from core.settings import Settings
+from feedback.deployments import live_deployments
+from feedback.store import Store
+from service.artifact import Manifest
+from service.classifier import Classifier, load_classifier
+from service.metrics import Metrics
+from service.model_store import version_folder
+from service.runner import choose_runner
+from tasks.catalogue import TaskFolder, find_tasks
+
+logger = logging.getLogger("regrade.live")
+
+POLL_S = 0.5
+"""Seconds between looks at the deployments; a change is live within 2 s."""
+
+_WARM_UP = ("hello", "a somewhat longer text, so that more than one shape has been seen " * 3)
+
+
+class LiveModels:
+    """The tasks that are served and the version that answers for each."""
+
+    def __init__(self, settings: Settings, store: Store, metrics: Metrics) -> None:
+        """Load nothing yet; `refresh` does.
+
+        Raises:
+            RunnerError: the runner that the settings ask for is not available here.
+            TaskError: a task's declaration is wrong.
+        """
+        self._settings = settings
+        self._store = store
+        self._metrics = metrics
+        self._runner = choose_runner(settings.runner)
+        self._tasks: Mapping[str, TaskFolder] = find_tasks(settings)
+        self._live: dict[str, Classifier] = {}
+        self._refused: dict[str, int] = {}
+
+    @property
+    def tasks(self) -> Mapping[str, TaskFolder]:
+        """Every served task by name, with or without a live version."""
+        return self._tasks
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """The live version of each served task; None where there is none."""
+        return {name: self.version(name) for name in self._tasks}
+
+    def manifest(self, task: str) -> Manifest | None:
+        """Return the manifest of the version that answers for `task` in this worker, or None."""
+        live = self._live.get(task)
+        return live.manifest if live else None
+
+    def version(self, task: str) -> str | None:
+        """Return the version that answers for `task` in this worker, or None."""
+        manifest = self.manifest(task)
+        return manifest.version if manifest else None
+
+    def folder(self, task: str) -> TaskFolder:
+        """Return a served task.
+
+        Raises:
+            NotFoundError: no such task is served.
+        """
+        if task not in self._tasks:
+            raise NotFoundError(f"no task {task!r} here; this service has: {', '.join(self._tasks) or 'none'}")
+        return self._tasks[task]
+
+    def classifier(self, task: str) -> Classifier:
+        """Return the version that answers for `task` now.
+
+        Raises:
+            NotFoundError: no such task is served.
+            UnavailableError: the task has no live version.
+        """
+        live = self._live.get(task)
+        if live is None:
+            self.folder(task)
+            raise UnavailableError(f"task {task!r} has no live model yet; train one with `regrade train {task}`")
+        return live
+
+    def refresh(self) -> None:
+        """Load and swap in every version that was deployed since the last look; called outside the event loop.
+
+        A version that cannot be loaded is logged once and the old one stays; a store that is away changes nothing.
+        """
+        deployments = live_deployments(self._store)
+        if deployments.keys() - self._tasks.keys():
+            self._tasks = find_tasks(self._settings)
+        for task in self._tasks:
+            deployment = deployments.get(task)
+            if deployment is None or self._refused.get(task) == deployment.id:
+                continue
+            if self.version(task) != deployment.version:
+                self._swap(task, deployment.version, deployment.id)
+
+    def _swap(self, task: str, version: str, deployment_id: int) -> None:
+        try:
+            fresh = load_classifier(version_folder(task, version), self._runner)
+            fresh.classify(_WARM_UP)
+        except RegradeError:
+            self._refused[task] = deployment_id
+            logger.exception("version %s of %s cannot be served; the version before stays", version, task)
+            return
+        old = self._live.get(task)
+        self._live[task] = fresh
+        self._metrics.went_live(fresh.manifest, old.manifest if old else None)
+        logger.info("task %s is answered by version %s now", task, version)
+        del old
+        gc.collect()  # the session of the old version, once its last request has gone
+
+    async def watch(self) -> None:
+        """Keep in step until cancelled."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await asyncio.to_thread(self.refresh)
+            except RegradeError as error:
+                logger.warning("the deployments cannot be read: %s", error)

@@ -1,0 +1,142 @@
+"""What operators see at `/metrics`: Prometheus counters and histograms, summed over the workers.
+
+BentoML runs prometheus-client in multiprocess mode; counters and histograms add up by themselves. Children are looked
+up once a model version and kept, because finding them by label on the hot path costs more than counting does.
+Labels are bounded: endpoints are route templates, never raw paths, and tasks are known ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from service.artifact import Manifest
+from service.classifier import Classifier
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_MODEL = ("task", "version")
+
+
+class _ModelMetrics(NamedTuple):
+    """The children of one model version."""
+
+    queue_wait: Histogram
+    batch_texts: Histogram
+    tokens: Counter
+    padding: Counter
+    confidence: Histogram
+    out_of_scope: Histogram
+    labels: tuple[Counter, ...]
+
+
+class Metrics:
+    """The service's own metrics, in `registry`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register every metric; once a registry."""
+        self._requests = Counter(
+            "regrade_requests_total", "Requests answered.", ("endpoint", "task", "status"), registry=registry
+        )
+        self._latency = Histogram(
+            "regrade_request_seconds",
+            "Time from the request's head to the reply's.",
+            ("endpoint", "task"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._queue_wait = Histogram(
+            "regrade_queue_wait_seconds", "Wait before computing began.", _MODEL, buckets=_SECONDS, registry=registry
+        )
+        self._batch_texts = Histogram(
+            "regrade_batch_texts",
+            "Texts in a batch.",
+            _MODEL,
+            buckets=(1, 2, 3, 4, 6, 8, 16, 32, 64),
+            registry=registry,
+        )
+        self._tokens = Counter("regrade_tokens_total", "Tokens computed, padding left out.", _MODEL, registry=registry)
+        self._padding = Counter("regrade_padding_tokens_total", "Padding tokens computed.", _MODEL, registry=registry)
+        self._confidence = Histogram(
+            "regrade_confidence",
+            "Calibrated confidence of the answers.",
+            _MODEL,
+            buckets=[step / 20 for step in range(1, 21)],
+            registry=registry,
+        )
+        self._out_of_scope = Histogram(
+            "regrade_out_of_scope",
+            "Out-of-scope score of the texts.",
+            _MODEL,
+            buckets=[step / 10 for step in range(1, 11)],
+            registry=registry,
+        )
+        self._labels = Counter("regrade_predictions_total", "Answers by label.", (*_MODEL, "label"), registry=registry)
+        self._dropped = Counter(
+            "regrade_dropped_total",
+            "Requests that were not computed: queue full, waited too long (expired), caller gone, or failed.",
+            ("reason",),
+            registry=registry,
+        )
+        self._live = Gauge(
+            "regrade_live_version",
+            "1 for the version that answers, 0 for one that did before.",
+            _MODEL,
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._of_version: dict[str, _ModelMetrics] = {}
+        self._of_endpoint = lru_cache(maxsize=1024)(self._latency.labels)
+        self._of_status = lru_cache(maxsize=4096)(self._requests.labels)
+
+    def _children(self, classifier: Classifier) -> _ModelMetrics:
+        version = classifier.manifest.version
+        children = self._of_version.get(version)
+        if children is None:
+            model = (classifier.manifest.task, version)
+            children = self._of_version[version] = _ModelMetrics(
+                self._queue_wait.labels(*model),
+                self._batch_texts.labels(*model),
+                self._tokens.labels(*model),
+                self._padding.labels(*model),
+                self._confidence.labels(*model),
+                self._out_of_scope.labels(*model),
+                tuple(self._labels.labels(*model, name) for name in classifier.label_names),
+            )
+        return children
+
+    def answered(self, endpoint: str, task: str, status: int, seconds: float) -> None:
+        """Count a reply; `endpoint` is a route's template, `task` empty where there is none."""
+        self._of_status(endpoint, task, str(status)).inc()
+        self._of_endpoint(endpoint, task).observe(seconds)
+
+    def queue_waited(self, classifier: Classifier, seconds: float) -> None:
+        """Count how long a request waited before its first text was taken."""
+        self._children(classifier).queue_wait.observe(seconds)
+
+    def computed(self, classifier: Classifier, lengths: Sequence[int]) -> None:
+        """Count one batch of texts of `lengths` tokens."""
+        children = self._children(classifier)
+        tokens = sum(lengths)
+        children.batch_texts.observe(len(lengths))
+        children.tokens.inc(tokens)
+        children.padding.inc(max(lengths) * len(lengths) - tokens)
+
+    def predicted(self, classifier: Classifier, label: int, confidence: float, out_of_scope: float) -> None:
+        """Count one answer: `label` is its position among the model's outputs."""
+        children = self._children(classifier)
+        children.confidence.observe(confidence)
+        children.out_of_scope.observe(out_of_scope)
+        children.labels[label].inc()
+
+    def dropped(self, reason: str) -> None:
+        """Count a request that was not computed."""
+        self._dropped.labels(reason).inc()
+
+    def went_live(self, new: Manifest, old: Manifest | None) -> None:
+        """Say which version answers from now on."""
+        if old is not None:
+            self._live.labels(old.task, old.version).set(0)
+        self._live.labels(new.task, new.version).set(1)

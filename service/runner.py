@@ -1,0 +1,84 @@
+"""What computes: an ONNX Runtime session on the CPU or a GPU, behind one interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from core.errors import ModelError, RunnerError
+from core.settings import RunnerName
+from service.artifact import FP32, INT8
+from service.encoding import Ints
+
+Floats = NDArray[np.float32]
+
+_PROVIDERS: dict[str, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+
+
+class Runner(Protocol):
+    """Runs one model version's graph."""
+
+    name: str
+
+    def run(self, ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
+        """Return logits `(n_texts, n_labels)` and embeddings `(n_texts, width)` for padded `(n_texts, n_tokens)`."""
+        ...
+
+
+def choose_runner(wanted: RunnerName) -> str:
+    """Return the runner to use here: `wanted`, or for `auto` the best that this installation offers.
+
+    Raises:
+        RunnerError: what was asked for is not in this installation.
+    """
+    available = ort.get_available_providers()
+    if wanted == "auto":
+        return "cuda" if _PROVIDERS["cuda"] in available else "cpu"
+    if _PROVIDERS[wanted] not in available:
+        raise RunnerError(
+            f"REGRADE_RUNNER is {wanted!r}, but ONNX Runtime here offers only {', '.join(available)}; "
+            "install the `gpu` extra in its own environment on a machine with an NVIDIA GPU, or set REGRADE_RUNNER=cpu"
+        )
+    return wanted
+
+
+class OrtRunner:
+    """One ONNX Runtime session.
+
+    On the CPU: int8, one thread, no spinning, so that one process a core is the unit of scaling.
+    On a GPU: the fp32 graph, because dynamic int8 does not run there.
+    """
+
+    def __init__(self, folder: Path, name: str = "cpu", file: str | None = None) -> None:
+        """Open the graph `file` (by default what suits the runner `name`) of the version in `folder`.
+
+        Raises:
+            ModelError: the graph cannot be loaded.
+            RunnerError: the provider is there but does not start, such as a GPU without a driver.
+        """
+        self.name = name
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        path = folder / (file or (INT8 if name == "cpu" else FP32))
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=[_PROVIDERS[name]])
+        except Exception as error:  # onnxruntime raises its own family without a common base
+            raise ModelError(f"{path} cannot be loaded: {error}") from error
+        if _PROVIDERS[name] not in self._session.get_providers():
+            raise RunnerError(f"the {name} runner did not start on this machine; set REGRADE_RUNNER=cpu")
+
+    def run(self, ids: Ints, mask: Ints) -> tuple[Floats, Floats]:
+        """Return logits `(n_texts, n_labels)` and embeddings `(n_texts, width)` for padded `(n_texts, n_tokens)`."""
+        outputs: list[Any] = self._session.run(["logits", "embedding"], {"input_ids": ids, "attention_mask": mask})
+        return outputs[0], outputs[1]
