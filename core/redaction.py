@@ -74,9 +74,11 @@ def _card(match: re.Match[str]) -> str:
 
 
 def _iban(match: re.Match[str]) -> str:
-    # Words after an IBAN look like more of it: drop whole groups from the end until the check digits agree.
+    # Words after an IBAN look like more of it: drop whole groups from the end until the check digits agree, and
+    # believe first in an end that has a digit, because one word in 97 agrees by chance.
     groups = match[0].split(" ")
-    for end in range(len(groups), 0, -1):
+    ends = sorted(range(1, len(groups) + 1), key=lambda end: (groups[end - 1].isalpha(), -end))
+    for end in ends:
         if iban_valid("".join(groups[:end])):
             return " ".join(["<IBAN>", *groups[end:]])
     return match[0]

@@ -22,13 +22,13 @@ def check_open_mode(headers: Mapping[bytes, bytes], client: str | None) -> None:
     Raises:
         ForbiddenError: it does not come straight from this machine, or another site's page sent it.
     """
+    for name in _FORWARDED:
+        if name in headers:
+            raise ForbiddenError(f"there are no keys yet, so requests through a proxy ({name.decode()}) are refused")
     if client is not None and not _is_loopback(client):
         raise ForbiddenError(
             f"there are no keys yet, so only this machine may connect; this request came from {client}"
         )
-    for name in _FORWARDED:
-        if name in headers:
-            raise ForbiddenError(f"there are no keys yet, so requests through a proxy ({name.decode()}) are refused")
     host = headers.get(b"host", b"").decode("latin-1")
     if not _is_loopback(_hostname(host)):
         raise ForbiddenError(f"there are no keys yet, so Host must be a loopback address or localhost; got {host!r}")

@@ -33,6 +33,11 @@ def build_bento(settings: Settings, project: Path) -> str:
     return str(bento.tag)
 
 
+def export_bento(tag: str, file: Path) -> Path:
+    """Write the Bento `tag` of the store to `file`, in the form that `bentoml import` takes; return its path."""
+    return Path(bentoml.bentos.export_bento(tag, str(file.absolute()), "bento"))
+
+
 def register_carried_models(settings: Settings, bento: Any) -> None:
     """Deploy the versions that a served Bento carries, for each task that has no deployment yet.
 

@@ -1,0 +1,36 @@
+"""Our own OpenAPI document, fuzzed against the running service: whatever is sent, nothing breaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from server import Server
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_no_request_breaks_the_service(server: Server, mode: GenerationMode) -> None:
+    api: Any = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    operations = [result.ok() for result in api.get_all_operations()]
+    assert len(operations) == 5
+    for operation in operations:
+        if mode == GenerationMode.NEGATIVE and not (operation.path_parameters or operation.body):
+            continue  # nothing in it can be wrong
+
+        @settings(max_examples=50, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def sends(case: Any) -> None:
+            case.call_and_validate(checks=CHECKS)
+
+        sends()

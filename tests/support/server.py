@@ -1,0 +1,122 @@
+"""A real service in its own process group, on a free loopback port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running service: where it answers, its home, and its supervisor process."""
+
+    url: str
+    port: int
+    home: Path
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def client(self) -> httpx.Client:
+        """Return a client; each has its own connection, so that several reach several workers."""
+        return httpx.Client(base_url=self.url, timeout=30)
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the serving processes."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if _is_worker(child)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "_bentoml_impl.worker.service" in process.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: object, limit_s: float = 60) -> None:
+    """Wait until `condition()` is true; fail after `limit_s`."""
+    assert callable(condition)
+    end = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def is_ready(url: str) -> bool:
+    """Tell whether the service says that it is ready."""
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@contextmanager
+def run_server(source: Path, folder: Path, workers: int = 2, **settings: str) -> Iterator[Server]:
+    """Serve a copy of the home `source` from `folder` until the block ends."""
+    home = folder / "home"
+    shutil.copytree(source, home)
+    port = free_port()
+    environment = {
+        **os.environ,
+        "REGRADE_HOME": str(home),
+        "BENTOML_HOME": str(home / "bentoml"),
+        "REGRADE_PORT": str(port),
+        "REGRADE_WORKERS": str(workers),
+        "REGRADE_TASKS": "tiny-intent",
+        **settings,
+    }
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bentoml", "serve", "service.app:Regrade"],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+    server = Server(url, port, home, process, log)
+    try:
+        wait_until(lambda: process.poll() is not None or (is_ready(url) and all_answer(server, workers)))
+        assert process.poll() is None, log.read_text()[-4000:]
+        yield server
+    finally:
+        end_process(process)
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Ask the service to end until it does: its supervisor misses a signal while it replaces a worker."""
+    for _ in range(6):
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+            return
+    process.kill()
+    raise AssertionError("the service did not end")
+
+
+def all_answer(server: Server, workers: int) -> bool:
+    """Tell whether every worker has said in the log that it loaded its model."""
+    return server.log.read_text().count("is answered by version") >= workers
