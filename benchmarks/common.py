@@ -61,7 +61,8 @@ class Load:
 
 def send_load(port: int, path: str, bodies: Path, *, clients: int, seconds: float, texts: int, server: int) -> Load:
     """Run wrk against `path` with the bodies in a file, one a line, each of `texts` texts; `server` is a process id."""
-    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(ROOT / "benchmarks/wrk.lua")]
+    script = str(ROOT / "benchmarks" / "wrk.lua")
+    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:g}s", "--timeout", "30s", "-s", script]
     environment = {**os.environ, "BENCH_PATH": path, "BENCH_BODIES": str(bodies)}
     cpu, client = cpu_seconds(server), _children_cpu()
     output = subprocess.run(
@@ -93,7 +94,7 @@ def cpu_seconds(pid: int) -> float:
 def serving(target: str, port: int, environment: Mapping[str, str], ready: str = "/readyz") -> Iterator[int]:
     """Run `bentoml serve TARGET` on a loopback port until the block ends; give its process id."""
     command = [sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", str(port)]
-    log = tempfile.TemporaryFile()
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - it must outlive this block when the server fails
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, **environment}
     )
@@ -122,15 +123,13 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], limit_s: float
     raise RuntimeError(f"{url} was not ready within {limit_s:g} s")
 
 
-def write_bodies(folder: Path, texts: Sequence[str], size: int, extra: Mapping[str, object] | None = None) -> Path:
+def write_bodies(folder: Path, texts: Sequence[str], size: int) -> Path:
     """Write JSON bodies of `size` texts each, a line each, and return the file; `size` 1 sends a bare `text`."""
-    path = folder / f"bodies-{size}{'-'.join(map(str, extra or {}))}.jsonl"
-    step = range(0, len(texts) - size + 1, size)
+    path = folder / f"bodies-{size}.jsonl"
     with path.open("w", encoding="utf-8") as file:
-        for start in step:
+        for start in range(0, len(texts) - size + 1, size):
             chunk = list(texts[start : start + size])
-            body = {"text": chunk[0]} if size == 1 and not extra else {"texts": chunk, **(extra or {})}
-            file.write(json.dumps(body) + "\n")
+            file.write(json.dumps({"text": chunk[0]} if size == 1 else {"texts": chunk}) + "\n")
     return path
 
 
@@ -142,12 +141,10 @@ def need_tool(name: str) -> None:
 
 def machine() -> dict[str, object]:
     """Describe where a result was measured."""
-    cpu = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.processor(),
-    )
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    names = (line.split(":", 1)[1].strip() for line in lines if "model name" in line)
     return {
-        "cpu": cpu,
+        "cpu": next(names, platform.processor()),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "python": platform.python_version(),
@@ -157,7 +154,8 @@ def machine() -> dict[str, object]:
 
 def keep_result(name: str, result: Mapping[str, object], about: Mapping[str, object]) -> Path:
     """Write a result with date, commit and machine to `benchmarks/results/NAME.json`."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
     content = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit.stdout.strip(),

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common import ROOT, Load, keep_result, machine, need_tool, real_texts, send_load, serving, write_bodies
+from benchmarks.versions import live_folder
 from core.settings import Settings, load_settings
 
 TASK = "support-intent"
@@ -70,17 +71,21 @@ def raw_loop(folder: Path, texts_file: Path, size: int, seconds: float) -> Raw:
     return Raw(sum(one["texts"] / one["seconds"] for one in done), sum(one["cpu"] for one in done) / texts * 1000)
 
 
-def measure(folder: Path, settings: Settings, rounds: int, seconds: float) -> tuple[dict[Key, list[Load]], dict[int, list[Raw]]]:
+Loads = dict[Key, list[Load]]
+Raws = dict[int, list[Raw]]
+
+
+def measure(folder: Path, settings: Settings, rounds: int, seconds: float) -> tuple[Loads, Raws]:
     """Measure everything in interleaved rounds."""
-    loads: dict[Key, list[Load]] = defaultdict(list)
-    raws: dict[int, list[Raw]] = defaultdict(list)
+    loads: Loads = defaultdict(list)
+    raws: Raws = defaultdict(list)
     texts = real_texts()
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         texts_file = work / "texts.json"
         texts_file.write_text(json.dumps(texts), encoding="utf-8")
         ours = {size: write_bodies(work, texts, size) for size in (1, 64)}
-        stock = {size: write_bodies(work, texts, size, {}) if size > 1 else _bare_lists(work, texts) for size in (1, 64)}
+        stock = {1: _bare_lists(work, texts), 64: ours[64]}
         environment = {
             "REGRADE_HOME": str(settings.home),
             "BENTOML_HOME": str(settings.bentoml_home),
@@ -88,9 +93,7 @@ def measure(folder: Path, settings: Settings, rounds: int, seconds: float) -> tu
             "BENCH_VERSION_FOLDER": str(folder),
             "BENTOML_DO_NOT_TRACK": "True",
         }
-        pids = {
-            peer.name: stack.enter_context(serving(peer.target, peer.port, environment)) for peer in PEERS
-        }
+        pids = {peer.name: stack.enter_context(serving(peer.target, peer.port, environment)) for peer in PEERS}
         for number in range(rounds + 1):
             for size, clients in ((1, 1), (1, 16), (1, 64), (64, 4), (64, 16)):
                 for peer in PEERS:
@@ -118,7 +121,7 @@ def _bare_lists(work: Path, texts: list[str]) -> Path:
     return path
 
 
-def ratios(loads: dict[Key, list[Load]], raws: dict[int, list[Raw]]) -> dict[str, float]:
+def ratios(loads: Loads, raws: Raws) -> dict[str, float]:
     """Return the figures that are promised, each the median over rounds of a ratio within a round."""
 
     def of(name: str, size: int, clients: int) -> list[Load]:
@@ -146,7 +149,7 @@ def ratios(loads: dict[Key, list[Load]], raws: dict[int, list[Raw]]) -> dict[str
     }
 
 
-def show(loads: dict[Key, list[Load]], raws: dict[int, list[Raw]], promised: dict[str, float]) -> None:
+def show(loads: Loads, raws: Raws, promised: dict[str, float]) -> None:
     """Print the tables."""
     console = Console(width=120)
     columns = ("texts", "clients", "system", "texts/s", "p50 ms", "p99 ms", "CPU s/1000", "client CPU", "failed")
@@ -174,8 +177,6 @@ def main() -> None:
     need_tool("wrk")
     about, settings = machine(), load_settings()
     os.environ.setdefault("BENTOML_HOME", str(settings.bentoml_home))
-    from benchmarks.versions import live_folder
-
     folder = live_folder(settings, TASK)
     loads, raws = measure(folder, settings, options.rounds, options.seconds)
     promised = ratios(loads, raws)

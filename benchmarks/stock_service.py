@@ -63,5 +63,3 @@ class Batchable:
     async def classify(self, texts: list[str]) -> list[dict[str, Any]]:
         """Classify the texts of several requests."""
         return _as_json(self.classifier.classify(texts), self.classifier.label_names)
-
-

@@ -15,5 +15,5 @@ def live_folder(settings: Settings, task: str) -> Path:
     """Return the folder of the task's live version, or leave with one clear line when there is none."""
     deployment = live_deployments(open_store(settings.store_url)).get(task)
     if deployment is None:
-        sys.exit(f"skipped: {task} has no live version in {settings.home}; run `make serve` once, or `regrade train {task}`")
+        sys.exit(f"skipped: {task} has no live version in {settings.home}; run `make serve` or `regrade train {task}`")
     return version_folder(task, deployment.version)

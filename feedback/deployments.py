@@ -36,6 +36,7 @@ def record_deployment(store: Store, task: str, version: str, reason: str, actor:
 def record_first_deployment(store: Store, task: str, version: str, reason: str, actor: str) -> bool:
     """Make `version` live unless the task has had a deployment already; tell whether it did."""
     with store.write() as connection:
+        store.lock(connection, f"first deployment of {task}")
         exists = connection.execute(select(deployments.c.id).where(deployments.c.task == task).limit(1)).first()
         if exists is None:
             connection.execute(

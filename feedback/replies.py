@@ -34,6 +34,7 @@ def reserve(store: Store, scope: str, key: str, request_sha256: str) -> Reservat
     """
     now = datetime.now(UTC)
     with store.write() as connection:
+        store.lock(connection, f"reply {scope} {key}")
         stale = replies.c.created_at < now - KEPT_FOR
         abandoned = and_(replies.c.reply.is_(None), replies.c.created_at < now - ABANDONED_AFTER)
         connection.execute(delete(replies).where(stale | abandoned))

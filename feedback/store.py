@@ -9,13 +9,15 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from core.errors import SettingError, UnavailableError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_UPGRADE_LOCK = 7_237_342  # any number, the same in every process: PostgreSQL advisory lock for migrations
 
 
 class Store:
@@ -60,19 +62,40 @@ class Store:
         with _translated(), self.engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
 
+    def lock(self, connection: Connection, name: str) -> None:
+        """Let nobody else who asks for the lock `name` go on before this write transaction ends.
+
+        For what must be read and then written: an SQLite write transaction has the whole database to itself anyway.
+        """
+        if not self.is_sqlite:
+            connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(name))))
+
     def upgrade(self) -> None:
         """Make or change the tables so that they fit this release; safe when several processes start at once.
 
         Raises:
             UnavailableError: the database is away, or was made by a newer release.
         """
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
+        config = _migrations()
         with self.write() as connection:
-            if not self.is_sqlite:
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+            self.lock(connection, "migrations")
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise UnavailableError(
+                    f"the store was made by another release than this one ({error}); use that release, or a newer one"
+                ) from error
+
+    def is_up_to_date(self) -> bool:
+        """Tell whether the tables fit this release, changing nothing.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+        with self.read() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        return current == ScriptDirectory.from_config(_migrations()).get_current_head()
 
     def close(self) -> None:
         """Close every connection."""
@@ -91,6 +114,12 @@ def open_store(url: str) -> Store:
     return store
 
 
+def _migrations() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
@@ -103,14 +132,26 @@ def _translated() -> Iterator[None]:
 
 def _make_engine(url: str) -> Engine:
     parsed = make_url(url)
+    if parsed.drivername in {"postgres", "postgresql"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True)
     if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(parsed.database).parent)
     engine = create_engine(parsed)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"{folder} cannot be made ({error.strerror}); set REGRADE_HOME or REGRADE_DATABASE_URL to a place that "
+            "you may write"
+        ) from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

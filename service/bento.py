@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def build_bento(settings: Settings, project: Path) -> str:
     if not deployments:
         raise NotFoundError("no task has a live version to put into a Bento; train one with `regrade train TASK`")
     options: dict[str, Any] = yaml.safe_load((project / "bentofile.yaml").read_text(encoding="utf-8"))
+    options["python"] = {**options.get("python", {}), "packages": _serving_packages()}
     models = [f"{task}:{deployment.version}" for task, deployment in sorted(deployments.items())]
     bento = bentoml.bentos.build(build_ctx=str(project), models=models, **options)
     return str(bento.tag)
@@ -36,6 +38,11 @@ def build_bento(settings: Settings, project: Path) -> str:
 def export_bento(tag: str, file: Path) -> Path:
     """Write the Bento `tag` of the store to `file`, in the form that `bentoml import` takes; return its path."""
     return Path(bentoml.bentos.export_bento(tag, str(file.absolute()), "bento"))
+
+
+def _serving_packages() -> list[str]:
+    """Return what the serving rooms need, as `pyproject.toml` says it: the dependencies without any extra."""
+    return [need for need in requires("regrade") or [] if "extra ==" not in need]
 
 
 def register_carried_models(settings: Settings, bento: Any) -> None:

@@ -54,8 +54,12 @@ def version_folder(task: str, version: str) -> Path:
 
 def list_versions(task: str) -> list[Manifest]:
     """Return the manifests of a task's versions, newest first; versions this release cannot read are left out."""
+    try:
+        models = bentoml.models.list(task)
+    except NotFound:  # no version of it was ever saved
+        return []
     found = []
-    for model in bentoml.models.list(task):
+    for model in models:
         if model.info.labels.get(FRAMEWORK_LABEL) != "1":
             continue
         try:

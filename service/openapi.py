@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from core import VERSION
 from core.text import MAX_TEXT_LENGTH
 from service.idempotency import MAX_KEY
 from service.replies import PredictReply
@@ -130,7 +130,7 @@ def openapi_document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Regrade",
-            "version": version("regrade"),
+            "version": VERSION,
             "description": "Text classifiers that know when to ask a person.",
         },
         "paths": {

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from server import Server, run_server
+
+from tests.support.server import Server, run_server
 
 
 @pytest.fixture(scope="module")

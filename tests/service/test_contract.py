@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from server import Server
+
+from tests.support.server import Server
 
 PREDICT = "/v1/tasks/tiny-intent/predict"
 JSON = {"Content-Type": "application/json"}
@@ -67,12 +68,21 @@ def test_a_text_says_the_same_alone_and_in_company(client: httpx.Client) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["😡😡😡", "我的包裹在哪里", "x" * 10_000, "a b " * 2_500, "\u202eparcel", "<script>alert(1)</script>", "e\u0301"]
+    ("text", "cut"),
+    [
+        ("😡😡😡", False),
+        ("我的包裹在哪里", False),
+        ("x" * 10_000, False),
+        ("a b " * 2_500, True),
+        ("\u202eparcel", False),
+        ("<script>alert(1)</script>", False),
+        ("e\u0301", False),
+    ],
 )
-def test_unusual_texts_are_answered(client: httpx.Client, text: str) -> None:
+def test_unusual_texts_are_answered(client: httpx.Client, text: str, cut: bool) -> None:
     reply = predict(client, text=text)
     assert reply.status_code == 200
-    assert reply.json()["predictions"][0]["truncated"] == (len(text.split()) > 32 or len(text) == 10_000 and " " in text)
+    assert reply.json()["predictions"][0]["truncated"] == cut
 
 
 def test_every_optional_field_is_accepted(client: httpx.Client) -> None:
@@ -180,7 +190,8 @@ def test_a_huge_body_is_refused(client: httpx.Client) -> None:
 
 
 def test_a_body_cut_short_harms_nobody(server: Server, client: httpx.Client) -> None:
-    head = f"POST {PREDICT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
+    lines = (f"POST {PREDICT} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", "Content-Length: 500")
+    head = "\r\n".join([*lines, "", ""])
     for _ in range(5):
         with socket.create_connection(("127.0.0.1", server.port)) as raw:
             raw.sendall(head.encode() + b'{"text": "where')
@@ -307,4 +318,5 @@ def test_logs_hold_no_texts(server: Server, client: httpx.Client) -> None:
 def test_serving_imports_nothing_of_learning(server: Server) -> None:
     loaded = [str(path) for worker in server.workers() for path in (region.path for region in worker.memory_maps())]
     assert any("onnxruntime" in path for path in loaded)
-    assert not [path for path in loaded if any(f"/{name}/" in path for name in ("torch", "pandas", "pyarrow", "sklearn"))]
+    learning = ("/torch/", "/pandas/", "/pyarrow/", "/sklearn/", "/scipy/")
+    assert not [path for path in loaded if any(name in path for name in learning)]

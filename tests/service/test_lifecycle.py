@@ -14,12 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
-from server import ROOT, Server, free_port, is_ready, run_server, wait_until
 
 from core.settings import load_settings
 from feedback.deployments import record_deployment
 from feedback.store import open_store
 from service.exchange import Incoming, Receive, Scope, Send, json_reply
+from tests.support.server import ROOT, Server, free_port, is_ready, run_server, wait_until
 
 PREDICT = "/v1/tasks/tiny-intent/predict"
 
@@ -121,7 +121,7 @@ def test_a_worker_that_is_killed_takes_nobody_with_it(tiny_home: Path, tmp_path:
         def answers() -> bool:
             try:
                 with server.client() as client:
-                    return client.post(PREDICT, json={"text": "parcel"}).status_code == 200
+                    return bool(client.post(PREDICT, json={"text": "parcel"}).status_code == 200)
             except httpx.TransportError:
                 return False
 
@@ -131,13 +131,13 @@ def test_a_worker_that_is_killed_takes_nobody_with_it(tiny_home: Path, tmp_path:
 
 def test_without_a_live_model_the_service_says_so(tiny_home: Path, tmp_path: Path) -> None:
     """The starters are served but not trained here."""
-    with run_server(tiny_home, tmp_path, workers=1, REGRADE_TASKS="tiny-intent,support-intent") as server:
-        with server.client() as client:
-            reply = client.post("/v1/tasks/support-intent/predict", json={"text": "hello"})
-            assert reply.status_code == 503
-            assert "regrade train support-intent" in reply.json()["detail"]
-            assert int(reply.headers["retry-after"]) > 0
-            assert client.post(PREDICT, json={"text": "parcel"}).status_code == 200
+    tasks = "tiny-intent,support-intent"
+    with run_server(tiny_home, tmp_path, workers=1, REGRADE_TASKS=tasks) as server, server.client() as client:
+        reply = client.post("/v1/tasks/support-intent/predict", json={"text": "hello"})
+        assert reply.status_code == 503
+        assert "regrade train support-intent" in reply.json()["detail"]
+        assert int(reply.headers["retry-after"]) > 0
+        assert client.post(PREDICT, json={"text": "parcel"}).status_code == 200
 
 
 def test_uvicorn_tells_that_a_caller_has_gone() -> None:
@@ -181,8 +181,7 @@ def test_uvicorn_tells_that_a_caller_has_gone() -> None:
 def test_a_setting_that_cannot_be_used_stops_the_start(settings: dict[str, str], word: str, tmp_path: Path) -> None:
     code = "from service.app import Regrade; Regrade.to_asgi()"
     environment = {**os.environ, "REGRADE_HOME": str(tmp_path), **settings}
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode != 0
     assert word in run.stderr
-
-

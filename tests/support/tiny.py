@@ -13,7 +13,13 @@ TASK = "tiny-intent"
 WORDS = {
     "parcel": ["where is my parcel", "the parcel is late", "parcel has not come", "track my parcel", "lost parcel"],
     "refund": ["i want a refund", "refund my money", "money back please", "when is my refund due", "refund not here"],
-    "password": ["forgot my password", "reset the password", "password link is broken", "new password please", "no password"],
+    "password": [
+        "forgot my password",
+        "reset the password",
+        "password link broken",
+        "new password please",
+        "no password",
+    ],
 }
 """Five openings a label; with the endings they make the training rows."""
 ENDINGS = ["", " today", " now", " thanks", " again", " for order 17", " 😡", " 谢谢"]

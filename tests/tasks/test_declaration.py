@@ -51,7 +51,7 @@ def test_a_small_declaration_is_enough(tmp_path: Path) -> None:
 )
 def test_errors_name_the_file_and_the_fault(tmp_path: Path, change: tuple[str, str], word: str) -> None:
     folder = write(tmp_path, GOOD.replace(*change, 1))
-    with pytest.raises(TaskError, match="task.toml") as caught:
+    with pytest.raises(TaskError, match=r"task\.toml") as caught:
         read_task(folder)
     assert word in str(caught.value)
 

