@@ -78,3 +78,8 @@ def folder(settings: Settings, task: Task) -> TaskFolder:
     gold = make_rows([" dear shop of mine"])
     write_rows(place / "gold.csv", [*gold, Row("such a blue sky over the hills", "out_of_scope")])
     return TaskFolder(task, place)
+
+
+@pytest.fixture(scope="session")
+def tiny_rows() -> list[Row]:
+    return make_rows()

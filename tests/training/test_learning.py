@@ -1,1 +1,126 @@
 from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import DataError, ModelError
+from service.encoding import Encoder, load_encoder
+from tasks.declaration import Task
+from training.calibrate import calibrate, fit_temperature
+from training.examples import Examples, encode_rows, shuffled_batches
+from training.export import export_graphs
+from training.finetune import FineTuner, Fit, seeded, warm_then_linear
+from training.frozen import choose_strength, fit_head
+from training.losses import contrastive_loss
+from training.model import Network, load_network
+from training.parity import check_parity
+from training.rows import Row
+from training.scope_fit import fit_curve, fit_statistics, with_curve
+
+
+@pytest.fixture(scope="module")
+def encoder(base_folder: Path) -> Encoder:
+    return load_encoder(base_folder / "tokenizer.json", 32)
+
+
+@pytest.fixture(scope="module")
+def examples(tiny_rows: list[Row], encoder: Encoder, task: Task) -> Examples:
+    return encode_rows(tiny_rows, encoder, task.label_names)
+
+
+def fine_tune(base_folder: Path, encoder: Encoder, task: Task, examples: Examples) -> tuple[Network, Fit]:
+    with seeded(3):
+        network = load_network(base_folder, 3, 0.1)
+    tuner = FineTuner(network, encoder, task.training, advance=lambda *_, **__: None)
+    return network, tuner.fit(examples, examples.take(range(20)))
+
+
+def test_fine_tuning_learns_and_is_the_same_twice(
+    base_folder: Path, encoder: Encoder, task: Task, examples: Examples
+) -> None:
+    network, fit = fine_tune(base_folder, encoder, task, examples)
+    again, _ = fine_tune(base_folder, encoder, task, examples)
+    assert fit.epochs[-1].train_loss < fit.epochs[0].train_loss
+    assert fit.best >= 1
+    for one, other in zip(network.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_export_says_what_the_network_says(
+    base_folder: Path, encoder: Encoder, task: Task, examples: Examples, tmp_path: Path
+) -> None:
+    network, _ = fine_tune(base_folder, encoder, task, examples)
+    export_graphs(network, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.fp32.onnx", "model.int8.onnx"]
+    parity = check_parity(network, tmp_path, encoder, examples.encodings, 1.0)
+    assert parity.fp32_torch_max < 1e-4
+    with torch.no_grad():
+        network.head.weight.mul_(-1.0)  # type: ignore[operator]
+    with pytest.raises(ModelError, match="differs from the trained network"):
+        check_parity(network, tmp_path, encoder, examples.encodings, 1.0)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=200), st.integers(2, 16))
+def test_batches_hold_every_row_once(lengths: list[int], size: int) -> None:
+    batches = shuffled_batches(lengths, size, np.random.default_rng(0))
+    assert sorted(position for batch in batches for position in batch) == list(range(len(lengths)))
+    assert len(lengths) == 1 or all(len(batch) > 1 for batch in batches)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    factor = warm_then_linear(10, 110)
+    assert [factor(step) for step in (0, 9, 10, 60, 110)] == pytest.approx([0.1, 1.0, 1.0, 0.5, 0.0])
+
+
+def test_contrastive_loss_is_lower_when_labels_are_together() -> None:
+    together = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    assert contrastive_loss(together, torch.tensor([0, 0, 1, 1])) < contrastive_loss(
+        together, torch.tensor([0, 1, 0, 1])
+    )
+    assert contrastive_loss(together, torch.tensor([0, 1, 2, 3])) == 0.0
+
+
+def test_the_temperature_is_found_again() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 5))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    targets = np.array([rng.choice(5, p=row) for row in chances], dtype=np.int64)
+    assert fit_temperature((logits * 3).astype(np.float32), targets) == pytest.approx(3.0, rel=0.1)
+    found = calibrate((logits * 3).astype(np.float32), targets)
+    assert found.ece_after < 0.03 < found.ece_before
+    assert calibrate(logits[:3].astype(np.float32), targets[:3]).temperature == 1.0
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [0, 1, 2]])
+def test_a_linear_head_keeps_labels_without_rows_out(labels: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    targets = np.array(labels * 20, dtype=np.int64)
+    points = (np.eye(4)[targets] + rng.normal(scale=0.1, size=(len(targets), 4))).astype(np.float32)
+    weight, bias = fit_head(points, targets, 4, 10.0)
+    assert ((points @ weight.T + bias).argmax(axis=1) == targets).all()
+    strength, scores = choose_strength((points, targets), (points, targets), 4)
+    assert scores[strength] == 1.0
+    with pytest.raises(DataError, match="one label"):
+        fit_head(points[:1], targets[:1], 4, 1.0)
+
+
+def test_out_of_scope_statistics_tell_strangers() -> None:
+    rng = np.random.default_rng(0)
+    targets = np.repeat([0, 1, 2], 60)
+    centres = rng.normal(size=(3, 16))
+    own = (centres[targets] + rng.normal(scale=0.1, size=(180, 16))).astype(np.float32)
+    strange = rng.normal(size=(100, 16)).astype(np.float32)
+    statistics = fit_statistics(own[::2], targets[::2], 4)
+    inside, outside = statistics.distances(own[1::2]), statistics.distances(strange)
+    for some in (outside, outside[:0]):
+        curve = fit_curve(inside, some)
+        fitted = with_curve(statistics, curve)
+        assert (fitted.scores(strange) > 0.5).mean() > 0.95
+        assert (fitted.scores(own[1::2]) > 0.5).mean() < 0.06
+    assert fit_curve(inside[:0], outside).middle > outside.max()

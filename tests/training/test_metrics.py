@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support, roc_auc_score
 
@@ -13,6 +13,7 @@ from training import metrics
 pairs = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_scores_agree_with_scikit_learn(answers: list[tuple[int, int]]) -> None:
     truth, chosen = (np.array(column, dtype=np.int64) for column in zip(*answers, strict=True))
@@ -27,6 +28,7 @@ def test_scores_agree_with_scikit_learn(answers: list[tuple[int, int]]) -> None:
         assert (score.precision, score.recall, score.f1, score.support) == pytest.approx([part[at] for part in table])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30),
     st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=30),

@@ -1,0 +1,115 @@
+"""`regrade serve`: checks, first versions, and then BentoML in place of this process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from core.errors import ConflictError, SettingError
+from regrade.environment import PROJECT, prepare, serving_environment
+from regrade.output import say
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+
+EPILOG = (
+    "Example: `regrade serve --port 8080 --task support-intent`. Stops gracefully on SIGTERM or Ctrl-C.\n\n"
+    "Exit codes: 0 stopped as asked, 1 something is in the way (said in one line), 2 wrong usage or setting."
+)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Loopback address to listen on; else REGRADE_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port to listen on; else REGRADE_PORT.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Serving processes; else REGRADE_WORKERS, or one a core.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="Serve only this task (may be repeated); else REGRADE_TASKS.")
+    ] = None,
+) -> None:
+    """Serve the live models over HTTP.
+
+    The first start trains a model for each starter task, which takes minutes; later starts take seconds.
+    """
+    settings = prepare(host=host, port=port, workers=workers, tasks=tuple(task) if task else None)
+    check_address(settings)
+    check_port(settings)
+    check_home(settings.home)
+    from regrade.first_start import ensure_versions
+    from service.runner import choose_runner
+
+    runner = choose_runner(settings.runner)
+    versions = ensure_versions(settings)
+    _announce(settings, versions, runner)
+    _become_bentoml(settings)
+
+
+def check_address(settings: Settings) -> None:
+    """Refuse to listen where others could come in.
+
+    Raises:
+        SettingError: the host is not a loopback address, and there are no keys.
+    """
+    if not settings.is_loopback:
+        raise SettingError(
+            f"REGRADE_HOST is {settings.host!r}, which other machines can reach, but there are no keys yet and so "
+            "everybody would be let in; use 127.0.0.1"
+        )
+
+
+def check_port(settings: Settings) -> None:
+    """Check that nothing else listens on the port.
+
+    Raises:
+        ConflictError: it is taken, or may not be used.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ConflictError(
+                f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; "
+                "stop what listens there, or choose another port with --port"
+            ) from error
+
+
+def check_home(home: Path) -> None:
+    """Check that files can be made in `home`, which is made if need be.
+
+    Raises:
+        SettingError: they cannot.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        raise SettingError(
+            f"REGRADE_HOME is {str(home)!r}, where nothing can be written ({error.strerror}); choose another folder "
+            "or correct its permissions"
+        ) from error
+
+
+def _announce(settings: Settings, versions: Mapping[str, str | None], runner: str) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{settings.port}"
+    say(f"starting Regrade on {url} with {settings.workers} workers ({runner}); documentation: {url}/docs", "bold")
+    for task, version in versions.items():
+        say(f"  {task}: {version or 'no model yet, so its requests get 503'}")
+
+
+def _become_bentoml(settings: Settings) -> NoReturn:
+    """Replace this process by BentoML's server, so that signals reach it directly."""
+    command = [sys.executable, "-P", "-m", "bentoml", "serve", "service.app:Regrade"]
+    command += ["--host", settings.host, "--port", str(settings.port), "--working-dir", str(PROJECT)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execvpe(command[0], command, serving_environment(settings))  # noqa: S606 - fixed words and checked settings

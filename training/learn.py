@@ -1,0 +1,135 @@
+"""From clean rows to a network with its calibration: by fine-tuning, or by a head on the frozen encoder.
+
+Both choose on a split (when to stop or how strongly to regularise, the temperature, the out-of-scope curve) and then
+fit once more on all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from service.artifact import INT8
+from service.encoding import Encoder, Encoding
+from service.runner import OrtRunner
+from tasks.declaration import Training
+from training.base import BaseEncoder
+from training.calibrate import Calibration, calibrate
+from training.examples import Examples
+from training.export import export_graphs
+from training.finetune import Epoch, FineTuner, has_bfloat16, seeded
+from training.frozen import choose_strength, fit_head
+from training.inference import Outputs, run_all
+from training.model import Network, load_network
+from training.progress import Stages
+from training.scope_fit import Curve, fit_curve, fit_statistics
+
+SHARES = {"validation": 0.1, "calibration": 0.1}
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learnt from: all rows as `examples`, their positions by part, and `outside` texts of no label."""
+
+    examples: Examples
+    parts: dict[str, list[int]]
+    outside: list[Encoding]
+    n_labels: int
+
+    def part(self, name: str) -> Examples:
+        """Return the rows of one part: `train`, `validation` or `calibration`."""
+        return self.examples.take(self.parts[name])
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What learning works with: base encoder, tokenizer, recipe, a scratch folder, a TensorBoard folder, bars."""
+
+    base: BaseEncoder
+    encoder: Encoder
+    recipe: Training
+    work: Path
+    logs: Path
+    stages: Stages
+
+    def network(self, n_labels: int) -> Network:
+        """Return a fresh network on the base encoder; its random parts are those of the recipe's seed."""
+        with seeded(self.recipe.seed):
+            return load_network(self.base.folder, n_labels, self.recipe.dropout)
+
+    def served(self, folder: Path, encodings: Sequence[Encoding], stage: str) -> Outputs:
+        """Run `encodings` through the int8 graph in `folder`: what will be served is what is calibrated."""
+        with self.stages.stage(stage, len(encodings)) as advance:
+            return run_all(OrtRunner(folder, "cpu", INT8).run, self.encoder, encodings, advance)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A network fitted on all rows; what was chosen on the split; and the `epochs` of the fit that chose."""
+
+    network: Network
+    calibration: Calibration
+    curve: Curve
+    chosen: dict[str, Any]
+    epochs: list[Epoch] = field(default_factory=list)
+
+
+def learn_full(bench: Bench, lesson: Lesson) -> Learned:
+    """Fine-tune end to end: once to choose the number of epochs and to calibrate, and once on all rows."""
+    train, recipe = lesson.part("train"), bench.recipe
+    trial = bench.network(lesson.n_labels)
+    with bench.stages.stage("fine-tune", len(train) * recipe.epochs) as advance:
+        tuner = FineTuner(trial, bench.encoder, recipe, logs=bench.logs / "choose", advance=advance)
+        fit = tuner.fit(train, lesson.part("validation"))
+    folder = bench.work / "trial"
+    with bench.stages.stage("export for calibration"):
+        export_graphs(trial, folder)
+    everything = [*lesson.examples.encodings, *lesson.outside]
+    calibration, curve = _calibrate(lesson, bench.served(folder, everything, "calibrate"))
+    network = bench.network(lesson.n_labels)
+    with bench.stages.stage("refit on all rows", len(lesson.examples) * fit.best) as advance:
+        tuner = FineTuner(network, bench.encoder, recipe, logs=bench.logs / "refit", advance=advance)
+        tuner.fit(lesson.examples, stop_after=fit.best)
+    return Learned(
+        network,
+        calibration,
+        curve,
+        {"stopped_after_epochs": fit.best, "precision": "bfloat16" if has_bfloat16() else "float32"},
+        fit.epochs,
+    )
+
+
+def learn_quick(bench: Bench, lesson: Lesson) -> Learned:
+    """Fit a linear head on the frozen encoder's embeddings, as its own int8 graph computes them."""
+    network = bench.network(lesson.n_labels)
+    folder = bench.work / "trial"
+    with bench.stages.stage("export the encoder"):
+        export_graphs(network, folder)
+    everything = [*lesson.examples.encodings, *lesson.outside]
+    outputs = bench.served(folder, everything, "embed")
+    embeddings, targets = outputs.embeddings[: len(lesson.examples)], lesson.examples.targets
+    train, validation = (
+        (embeddings[lesson.parts[name]], lesson.part(name).targets) for name in ("train", "validation")
+    )
+    with bench.stages.stage("fit the head"):
+        strength, scores = choose_strength(train, validation, lesson.n_labels)
+        weight, bias = fit_head(*train, lesson.n_labels, strength)
+        trial = Outputs(outputs.embeddings @ weight.T + bias, outputs.embeddings)
+        calibration, curve = _calibrate(lesson, trial)
+        network.set_linear(*fit_head(embeddings, targets, lesson.n_labels, strength))
+    return Learned(network, calibration, curve, {"strength": strength, "validation_accuracy_by_strength": scores})
+
+
+def _calibrate(lesson: Lesson, outputs: Outputs) -> tuple[Calibration, Curve]:
+    """Fit temperature and out-of-scope curve on the calibration part.
+
+    `outputs` are those of a model fitted on the train part, for all examples in order and then the outside texts.
+    """
+    own, parts = len(lesson.examples), lesson.parts
+    statistics = fit_statistics(outputs.embeddings[parts["train"]], lesson.part("train").targets, lesson.n_labels)
+    inside = statistics.distances(outputs.embeddings[parts["calibration"]])
+    outside = statistics.distances(outputs.embeddings[own:])
+    calibration = calibrate(outputs.logits[parts["calibration"]], lesson.part("calibration").targets)
+    return calibration, fit_curve(inside, outside)

@@ -1,0 +1,77 @@
+"""Does the export say what the trained network says? Checked on real rows; an export that does not is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import ModelError
+from service.artifact import FP32, INT8
+from service.classifier import softmax
+from service.encoding import Encoder, Encoding
+from service.runner import Floats, OrtRunner
+from training.inference import TorchCompute, run_all
+from training.model import Network
+
+FP32_LIMIT = 1e-3
+"""Largest difference allowed between a probability of the fp32 graph and of torch."""
+
+INT8_AGREEMENT = 0.97
+"""Smallest share of rows on which int8 and fp32 must choose the same label."""
+
+MOST_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Differences on `n` rows: probabilities (0 to 1) by largest and mean absolute gap, labels by share that agree."""
+
+    n: int
+    fp32_torch_max: float
+    fp32_torch_mean: float
+    int8_fp32_max: float
+    int8_fp32_mean: float
+    int8_fp32_agreement: float
+
+
+def check_parity(
+    network: Network, folder: Path, encoder: Encoder, encodings: list[Encoding], temperature: float
+) -> Parity:
+    """Compare both graphs in `folder` with `network` on the first 512 of `encodings`.
+
+    Raises:
+        ModelError: fp32 differs from torch by more than 0.001, or int8 agrees with fp32 on less than 97 % of the rows.
+    """
+    sample = encodings[:MOST_ROWS]
+    trained = softmax(run_all(TorchCompute(network), encoder, sample).logits, temperature)
+    exact = _probabilities(folder, FP32, encoder, sample, temperature)
+    small = _probabilities(folder, INT8, encoder, sample, temperature)
+    parity = Parity(
+        n=len(sample),
+        fp32_torch_max=float(np.abs(exact - trained).max()),
+        fp32_torch_mean=float(np.abs(exact - trained).mean()),
+        int8_fp32_max=float(np.abs(small - exact).max()),
+        int8_fp32_mean=float(np.abs(small - exact).mean()),
+        int8_fp32_agreement=float((small.argmax(axis=1) == exact.argmax(axis=1)).mean()),
+    )
+    _refuse_bad(parity)
+    return parity
+
+
+def _refuse_bad(parity: Parity) -> None:
+    if not parity.fp32_torch_max <= FP32_LIMIT:
+        raise ModelError(
+            f"the fp32 export differs from the trained network by {parity.fp32_torch_max:.2g} in a probability; "
+            f"at most {FP32_LIMIT} is allowed: check the versions of torch and optimum-onnx against pyproject.toml"
+        )
+    if not parity.int8_fp32_agreement >= INT8_AGREEMENT:
+        raise ModelError(
+            f"the int8 graph chooses fp32's label on {parity.int8_fp32_agreement:.1%} of {parity.n} rows; at least "
+            f"{INT8_AGREEMENT:.0%} is needed: train longer or on more data, or use another base encoder"
+        )
+
+
+def _probabilities(folder: Path, file: str, encoder: Encoder, sample: list[Encoding], temperature: float) -> Floats:
+    return softmax(run_all(OrtRunner(folder, "cpu", file).run, encoder, sample).logits, temperature)

@@ -1,0 +1,189 @@
+"""Labelled rows from CSV, JSON lines or parquet: every row is returned or reported by its line, never dropped."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import DataError
+from core.text import text_fault
+from training.columns import Columns, find_columns
+
+JSON_LINES = {".jsonl", ".ndjson", ".json"}
+PARQUET = {".parquet", ".pq"}
+CSV = {".csv", ".tsv", ".txt"}
+
+_MAX_LABEL = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One text and its label (None where the file has no label column); `line` is where it starts in its file."""
+
+    text: str
+    label: str | None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RowFault:
+    """Why the row that starts at `line` (from 1; for parquet the row's number) is not used."""
+
+    line: int
+    msg: str
+
+
+@dataclass(frozen=True)
+class RowFile:
+    """What a file held: usable `rows`, `faults` in file order, and the columns that were read."""
+
+    rows: list[Row]
+    faults: list[RowFault]
+    columns: Columns
+
+
+def read_rows(
+    path: Path, text_column: str | None = None, label_column: str | None = None, *, labelled: bool = True
+) -> RowFile:
+    """Read `path`; a column that is not named is guessed from the usual names.
+
+    With `labelled` False a file without a label column is fine.
+
+    Raises:
+        DataError: the file is missing, of an unknown kind, not UTF-8, has no such column, or no column can be told
+            to be the text or the label; the message lists the columns found.
+    """
+    records = list(_records(path))
+    names = list(dict.fromkeys(name for _, record in records if isinstance(record, dict) for name in record))
+    if not names:
+        raise DataError(f"{path} has no rows; expected a header and at least one row")
+    samples = [record for _, record in records if isinstance(record, dict)]
+    columns = find_columns(path, names, samples, text_column, label_column, labelled=labelled)
+    rows: list[Row] = []
+    faults: list[RowFault] = []
+    for line, record in records:
+        found = record if isinstance(record, str) else _row(line, record, columns)
+        if isinstance(found, Row):
+            rows.append(found)
+        else:
+            faults.append(RowFault(line, found))
+    return RowFile(rows, faults, columns)
+
+
+def _row(line: int, record: dict[str, Any], columns: Columns) -> Row | str:
+    """Return the row in `record`, or what is wrong with it."""
+    text = record.get(columns.text)
+    if text is None or text != text:  # noqa: PLR0124 - NaN is parquet's missing value
+        return f"{columns.text} is missing"
+    if not isinstance(text, str):
+        return f"{columns.text} is {type(text).__name__} {text!r}; expected a string"
+    text = text.strip()
+    fault = text_fault(text)
+    if fault is not None:
+        return f"{columns.text} {fault}"
+    if columns.label is None:
+        return Row(text, None, line)
+    label = _label(record.get(columns.label))
+    if label is None:
+        return f"{columns.label} is {record.get(columns.label)!r}; expected a label of 1 to {_MAX_LABEL} characters"
+    return Row(text, label, line)
+
+
+def _label(value: Any) -> str | None:
+    """Return a label as text: whole numbers become digits; None when `value` is no label."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, float):
+        return str(int(value)) if math.isfinite(value) and value.is_integer() else None
+    label = str(value).strip() if isinstance(value, str | int) else ""
+    return label if 0 < len(label) <= _MAX_LABEL and text_fault(label) is None else None
+
+
+def _records(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Yield `(line, record)` by the kind of file; a record that cannot be read is the reason why instead."""
+    kind = path.suffix.lower()
+    if not path.is_file():
+        raise DataError(f"{path} does not exist or is no file; give a CSV, JSONL or parquet file")
+    if kind in PARQUET:
+        return _parquet_records(path)
+    if kind in JSON_LINES:
+        return _json_records(_read_text(path))
+    if kind in CSV:
+        return _csv_records(path, _read_text(path), "\t" if kind == ".tsv" else ",")
+    known = ", ".join(sorted(CSV | JSON_LINES | PARQUET))
+    raise DataError(f"{path} ends in {kind or 'nothing'!r}, which is no kind of file known; expected one of {known}")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start:,}; save it as UTF-8"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}; check the file and its permissions") from error
+
+
+def _json_records(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    if text.lstrip().startswith("["):
+        raise DataError("the file holds one JSON array; expected JSON lines: one object a line")
+    for line, content in enumerate(text.split("\n"), start=1):
+        if not content.strip():
+            continue
+        try:
+            record = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            yield line, f"is not JSON: {error}"
+            continue
+        yield line, record if isinstance(record, dict) else f"is {type(record).__name__}; expected a JSON object"
+
+
+def _csv_records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
+    csv.field_size_limit(16 * 1024 * 1024)
+    start = 1
+    header: list[str] | None = None
+    try:
+        for cells in reader:
+            line, start = start, reader.line_num + 1
+            if not cells:
+                continue
+            if header is None:
+                header = _header(path, cells)
+            elif len(cells) != len(header):
+                yield line, f"has {len(cells)} cells; expected {len(header)}: quote texts that hold a {delimiter!r}"
+            else:
+                yield line, dict(zip(header, cells, strict=True))
+    except csv.Error as error:
+        yield start, f"cannot be read as CSV, and so nothing after it: {error}; check its quotes"
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of `text` with their ends: only real line breaks, not the others that `splitlines` knows."""
+    for part in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        yield part + "\n"
+
+
+def _header(path: Path, cells: Sequence[str]) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path} has more than one column {repeated[0]!r}; column names must differ")
+    return names
+
+
+def _parquet_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    import pyarrow  # noqa: PLC0415 - a large library that only parquet needs
+    import pyarrow.parquet  # noqa: PLC0415
+
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read as parquet: {error}") from error
+    yield from enumerate(table.to_pylist(), start=1)

@@ -1,0 +1,69 @@
+"""Cut rows into parts: every label in its share, and near-copies on one side."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from math import floor
+
+import numpy as np
+
+from training.near import groups
+from training.rows import Row
+
+KEEP = 2
+"""Rows of each label that always stay in the first part, however small the label."""
+
+
+def split_rows(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> dict[str, list[int]]:
+    """Return positions of `rows` by part: the named `shares` (each above 0, together below 1) and the rest, `train`.
+
+    Groups of near-copies go to a part whole. Each label gets its share rounded down, and then groups in a random
+    order fill the parts up to their overall share; a label keeps at least `KEEP` rows, and half of its rows, in
+    `train`, so that a label of one or two rows is there entirely. The same seed gives the same parts.
+    """
+    members: dict[int, list[int]] = defaultdict(list)
+    for position, group in enumerate(groups([row.text for row in rows]).tolist()):
+        members[group].append(position)
+    order = np.random.default_rng(seed).permutation(len(members))
+    pool = [members[group] for group in order.tolist()]
+    sharing = _Sharing([row.label or "" for row in rows], shares)
+    for rounding in (False, True):
+        pool = [group for group in pool if not sharing.place(group, fill=rounding)]
+    return sharing.parts
+
+
+class _Sharing:
+    """Parts being filled: what each label may still give, and what each part may still take."""
+
+    def __init__(self, labels: Sequence[str], shares: Mapping[str, float]) -> None:
+        self.labels = labels
+        self.parts: dict[str, list[int]] = {"train": list(range(len(labels))), **{name: [] for name in shares}}
+        totals = Counter(labels)
+        self._spare = {label: n - max(KEEP, (n + 1) // 2) for label, n in totals.items()}
+        self._room = {name: round(len(labels) * share) for name, share in shares.items()}
+        self._quota = {name: {label: floor(n * share) for label, n in totals.items()} for name, share in shares.items()}
+
+    def place(self, group: Sequence[int], *, fill: bool) -> bool:
+        """Move `group` from `train` to the part that lacks it most; with `fill`, a row over a label's share is fine."""
+        wanted = Counter(self.labels[position] for position in group)
+        if any(self._spare[label] < n for label, n in wanted.items()):
+            return False
+        fitting = [
+            part
+            for part, quota in self._quota.items()
+            if self._room[part] >= len(group) and all(quota[label] + fill >= n for label, n in wanted.items())
+        ]
+        if not fitting:
+            return False
+        self._move(group, wanted, max(fitting, key=self._room.__getitem__))
+        return True
+
+    def _move(self, group: Sequence[int], wanted: Mapping[str, int], part: str) -> None:
+        gone = set(group)
+        self.parts["train"] = [position for position in self.parts["train"] if position not in gone]
+        self.parts[part].extend(group)
+        self._room[part] -= len(group)
+        for label, n in wanted.items():
+            self._quota[part][label] -= n
+            self._spare[label] -= n

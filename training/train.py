@@ -1,0 +1,137 @@
+"""Train one task: clean → split → learn → export → parity → evaluate → save a version in the model store."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from core.errors import TaskError
+from core.settings import Settings
+from service.artifact import NOTICE, SCOPE, TOKENIZER, Manifest, write_manifest
+from service.classifier import load_classifier
+from service.encoding import Encoder, load_encoder
+from service.model_store import new_version, save_version
+from tasks.catalogue import TaskFolder
+from tasks.declaration import Task
+from training.base import resolve_base
+from training.evaluate import Evaluation, evaluate
+from training.examples import encode_rows
+from training.export import export_graphs
+from training.learn import SHARES, Bench, Learned, Lesson, learn_full, learn_quick
+from training.model import positions_of
+from training.parity import Parity, check_parity
+from training.progress import Stages
+from training.report import write_report
+from training.rows import RowFault
+from training.scope_fit import fit_statistics, with_curve
+from training.sources import Sources, gather
+from training.split import split_rows
+from training.version import Findings, draft_manifest, seal
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A saved version: its manifest, its report, its `evaluation` on gold (None without gold) and the rows not used.
+
+    `faults` names rows of the training file by line, `gold_faults` rows of the gold file; `seconds` is by stage.
+    """
+
+    manifest: Manifest
+    report: Path
+    evaluation: Evaluation | None
+    faults: list[RowFault]
+    gold_faults: list[RowFault]
+    seconds: dict[str, float]
+
+
+def train(
+    settings: Settings,
+    folder: TaskFolder,
+    data: Path | None = None,
+    *,
+    quick: bool = False,
+    seed: int | None = None,
+    columns: tuple[str | None, str | None] = (None, None),
+    shown: bool = True,
+) -> Trained:
+    """Train a version of the task in `folder` and save it in the model store; nothing is promoted.
+
+    Args:
+        settings: where reports, TensorBoard logs and the store are.
+        folder: the task; its `train.csv` is learnt from and its `gold.csv`, where there is one, tests the result.
+        data: a CSV, JSONL or parquet file to learn from instead of `train.csv`.
+        quick: fit only a linear head on the frozen encoder.
+        seed: replaces the recipe's; the same seed, rows and machine give the same model.
+        columns: names of the text and label columns of `data`; None is guessed.
+        shown: show progress bars on standard error.
+
+    Raises:
+        DataError: the rows cannot be used.
+        ModelError: the base encoder is missing, or the export is not faithful.
+        TaskError: the task's `max_length` is more than the base encoder can see.
+    """
+    task, version = folder.task, new_version()
+    with Stages(shown=shown) as stages, TemporaryDirectory(prefix="regrade-train-") as scratch:
+        made = Path(scratch) / "version"
+        bench = _bench(settings, task, version, seed, Path(scratch), stages)
+        with stages.stage("clean and split"):
+            sources = gather(folder, data, columns)
+            lesson = _lesson(task, sources, bench.encoder, bench.recipe.seed)
+        learned = (learn_quick if quick else learn_full)(bench, lesson)
+        parity = _build(made, bench, lesson, learned)
+        draft = draft_manifest(task, version, bench.base, bench.recipe, sources, learned, quick=quick)
+        write_manifest(made, draft)
+        evaluation = _on_gold(made, sources, stages)
+        findings = Findings(sources, lesson, learned, parity, evaluation, stages.seconds)
+        manifest = seal(made, draft, findings)
+        with stages.stage("save"):
+            save_version(made)
+        report = write_report(settings.reports, manifest, findings)
+    return Trained(manifest, report, evaluation, sources.faults, sources.gold_faults, dict(stages.seconds))
+
+
+def _bench(settings: Settings, task: Task, version: str, seed: int | None, scratch: Path, stages: Stages) -> Bench:
+    """Lay out what learning works with."""
+    base = resolve_base(task.base)
+    most = positions_of(base.folder)
+    if task.max_length > most:
+        raise TaskError(f"max_length of {task.name} is {task.max_length}, but {task.base} sees at most {most} tokens")
+    encoder = load_encoder(base.folder / TOKENIZER, task.max_length)
+    recipe = task.training if seed is None else task.training.model_copy(update={"seed": seed})
+    return Bench(base, encoder, recipe, scratch, settings.home / "tensorboard" / task.name / version, stages)
+
+
+def _lesson(task: Task, sources: Sources, encoder: Encoder, seed: int) -> Lesson:
+    """Split the clean rows and tokenise them."""
+    return Lesson(
+        encode_rows(sources.rows, encoder, task.label_names),
+        split_rows(sources.rows, SHARES, seed),
+        [encoder.encode(row.text) for row in sources.outside],
+        len(task.labels),
+    )
+
+
+def _build(made: Path, bench: Bench, lesson: Lesson, learned: Learned) -> Parity:
+    """Write the version's files into `made`, all but manifest and metrics, and check the graphs."""
+    with bench.stages.stage("export"):
+        export_graphs(learned.network, made)
+    with bench.stages.stage("parity"):
+        rows = lesson.part("calibration").encodings or lesson.examples.encodings
+        parity = check_parity(learned.network, made, bench.encoder, rows, learned.calibration.temperature)
+    served = bench.served(made, lesson.examples.encodings, "scope statistics")
+    statistics = fit_statistics(served.embeddings, lesson.examples.targets, lesson.n_labels)
+    with_curve(statistics, learned.curve).save(made / SCOPE)
+    shutil.copyfile(bench.base.folder / TOKENIZER, made / TOKENIZER)
+    (made / NOTICE).write_text(bench.base.notice, encoding="utf-8")
+    return parity
+
+
+def _on_gold(made: Path, sources: Sources, stages: Stages) -> Evaluation | None:
+    """Judge the finished files as the service would; None without a gold set."""
+    if not sources.gold:
+        return None
+    with stages.stage("evaluate on gold", len(sources.gold)) as advance:
+        texts = [row.text for row in sources.rows]
+        return evaluate(load_classifier(made, verify=False), sources.gold, texts, advance)
