@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVE := $(VENV)/.set-up-to-serve
 DEV := $(VENV)/.set-up-to-develop
-BENCHMARKS ?= serving
+BENCHMARKS ?= batching serving memory
 QUIET_LIBRARIES := HF_HUB_OFFLINE=1 BENTOML_DO_NOT_TRACK=True TOKENIZERS_PARALLELISM=false
 
 help: ## show this
