@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from importlib.metadata import requires
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import bentoml
@@ -15,24 +17,51 @@ from core.settings import Settings
 from feedback.deployments import live_deployments, record_first_deployment
 from feedback.store import open_store
 from service.model_store import FRAMEWORK_LABEL
+from tasks.catalogue import find_tasks
 
 logger = logging.getLogger("regrade.bento")
 
 
+_ROOMS = ("core", "tasks", "feedback", "service")
+_DECLARATION = ("task.toml", "guideline.md")
+
+
 def build_bento(settings: Settings, project: Path) -> str:
-    """Build a Bento from `project`'s `bentofile.yaml` with the live versions inside; return its tag.
+    """Build a Bento from `project`'s `bentofile.yaml` with the live versions of the served tasks; return its tag.
+
+    The user's own tasks travel as their declarations: no task's rows are packed.
 
     Raises:
-        NotFoundError: no task has a live version, so that the Bento could answer nothing.
+        NotFoundError: no served task has a live version, so that the Bento could answer nothing.
     """
-    deployments = live_deployments(open_store(settings.store_url))
-    if not deployments:
+    store = open_store(settings.store_url)
+    deployments, tasks = live_deployments(store), find_tasks(settings)
+    store.close()
+    models = [f"{task}:{deployments[task].version}" for task in sorted(tasks) if task in deployments]
+    if not models:
         raise NotFoundError("no task has a live version to put into a Bento; train one with `regrade train TASK`")
     options: dict[str, Any] = yaml.safe_load((project / "bentofile.yaml").read_text(encoding="utf-8"))
     options["python"] = {**options.get("python", {}), "packages": _serving_packages()}
-    models = [f"{task}:{deployment.version}" for task, deployment in sorted(deployments.items())]
-    bento = bentoml.bentos.build(build_ctx=str(project), models=models, **options)
+    with TemporaryDirectory(prefix="regrade-bento-") as work:
+        context = Path(work)
+        _gather(project, context, [folder.folder for folder in tasks.values()])
+        bento = bentoml.bentos.build(build_ctx=str(context), models=models, **options)
     return str(bento.tag)
+
+
+def _gather(project: Path, context: Path, task_folders: list[Path]) -> None:
+    """Copy what a Bento needs into `context`: the serving rooms, and the declarations of the served tasks only."""
+    unwanted = shutil.ignore_patterns("__pycache__", "*.csv")
+    for room in _ROOMS:
+        shutil.copytree(project / room, context / room, ignore=unwanted)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(project / name, context)
+    for folder in task_folders:
+        target = context / "tasks" / folder.name
+        target.mkdir(exist_ok=True)
+        for name in _DECLARATION:
+            if (folder / name).exists():
+                shutil.copy(folder / name, target)
 
 
 def export_bento(tag: str, file: Path) -> Path:

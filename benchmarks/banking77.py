@@ -1,0 +1,68 @@
+"""Accuracy and training time on BANKING77, through the commands a user would type: full fine-tuning and `--quick`.
+
+`python -m benchmarks.banking77` takes about half an hour, `--only quick` a few minutes. Works in a home of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.common import ROOT, data_folder, keep_result, machine
+
+FLAGS: dict[str, list[str]] = {"full": [], "quick": ["--quick"]}
+
+
+def regrade(home: Path, *arguments: str) -> dict[str, Any]:
+    """Run a `regrade` command with `--json` in `home` and return what it prints."""
+    command = [sys.executable, "-m", "regrade", *arguments, "--json"]
+    environment = {**os.environ, "REGRADE_HOME": str(home), "BENTOML_HOME": str(home / "bentoml")}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
+def measure(mode: str, folder: Path) -> dict[str, Any]:
+    """Train on the training file, then evaluate the served int8 model on the test file."""
+    train, test = str(folder / "train.csv"), str(folder / "test.csv")
+    with tempfile.TemporaryDirectory() as work:
+        home = Path(work)
+        started = time.perf_counter()
+        trained = regrade(home, "train", "--data", train, "--task", "b77", *FLAGS[mode])
+        minutes = (time.perf_counter() - started) / 60
+        found = regrade(home, "evaluate", "b77", "--data", test, "--train", train)
+    for printed, path in ((trained, "report"), (found, "data")):
+        printed.pop(path, None)  # of this machine
+    return {"mode": mode, "minutes": round(minutes, 2), "trained": trained, "test": found}
+
+
+def main() -> None:
+    """Measure, print, and keep the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=sorted(FLAGS))
+    only: str | None = parser.parse_args().only
+    about, folder = machine(), data_folder() / "banking77"
+    table = Table(
+        "mode", "minutes", "accuracy", "macro-F1", "without near-copies of training rows", title="BANKING77 test"
+    )
+    for mode in [only] if only else sorted(FLAGS):
+        result = measure(mode, folder)
+        found, fresh = result["test"], result["test"]["without_twins"]
+        cells = (f"{found['accuracy']:.2%}", f"{found['macro_f1']:.2%}", f"{fresh['accuracy']:.2%} of {fresh['n']}")
+        table.add_row(mode, f"{result['minutes']:.1f}", *cells)
+        keep_result(f"banking77-{mode}", result, about)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()
