@@ -104,10 +104,11 @@ def _trained(settings: Settings, folder: TaskFolder) -> str | None:
 
 
 def expected_minutes(folder: TaskFolder) -> str:
-    """Say roughly how long training takes: every epoch twice, once to choose when to stop and once with all rows."""
+    """Say roughly how long training takes: every epoch once, or twice where the recipe refits on all rows."""
     from core.settings import available_cores
     from regrade.task import count_rows
 
-    passes = 2 * folder.task.training.epochs
+    recipe = folder.task.training
+    passes = (2 if recipe.refit else 1) * recipe.epochs
     minutes = count_rows(folder.train_file) * passes / (_ROWS_A_SECOND * available_cores()) / 60 + 0.5
     return "a minute" if minutes < 1.5 else f"{minutes:.0f} minutes"

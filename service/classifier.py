@@ -67,7 +67,7 @@ class Classifier:
     def score(self, encodings: Sequence[Encoding]) -> Scores:
         """Judge one batch, padded to its longest, in one run of the graph."""
         logits, embeddings = self.runner.run(*self._encoder.pad(encodings))
-        return Scores(softmax(logits, self.manifest.temperature), self._scope.scores(embeddings))
+        return Scores(softmax(logits, self.manifest.temperature), self._scope.scores(embeddings, logits))
 
     def classify(
         self, texts: Sequence[str], budget: int = 512, progress: Callable[[int], None] = lambda _: None

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from core.errors import DataError
 from service.runner import Floats
 
-STRENGTHS = (1.0, 3.0, 10.0, 30.0)
+STRENGTHS = (3.0, 10.0, 30.0)
 """Inverse regularisation strengths tried; validation rows choose one."""
 
 _ITERATIONS = 500
@@ -36,7 +36,7 @@ def fit_head(embeddings: Floats, targets: NDArray[np.int64], n_labels: int, stre
     with warnings.catch_warnings():
         # Stopping at the limit is near enough: the validation rows judge the result.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(embeddings.astype(np.float64), targets)
+        model.fit(embeddings.astype(np.float32, copy=False), targets)
     coefficients, intercept = model.coef_, model.intercept_
     if len(present) == 2:  # scikit-learn fits one direction for two labels
         coefficients, intercept = np.vstack([-coefficients, coefficients]) / 2, np.array([-1, 1]) * intercept / 2

@@ -24,7 +24,7 @@ from training.frozen import choose_strength, fit_head
 from training.inference import Outputs, run_all
 from training.model import Network, load_network
 from training.progress import Stages
-from training.scope_fit import Curve, fit_curve, fit_statistics
+from training.scope_fit import Curve, Signals, fit_curve, fit_statistics
 
 SHARES = {"validation": 0.1, "calibration": 0.1}
 
@@ -67,7 +67,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class Learned:
-    """A network fitted on all rows; what was chosen on the split; and the `epochs` of the fit that chose."""
+    """A network, fitted on all rows or the train part; what was chosen on the split; and the `epochs` of that fit."""
 
     network: Network
     calibration: Calibration
@@ -77,7 +77,7 @@ class Learned:
 
 
 def learn_full(bench: Bench, lesson: Lesson) -> Learned:
-    """Fine-tune end to end: once to choose the number of epochs and to calibrate, and once on all rows."""
+    """Fine-tune end to end: once to choose the number of epochs and to calibrate, and, by recipe, again on all rows."""
     train, recipe = lesson.part("train"), bench.recipe
     trial = bench.network(lesson.n_labels)
     with bench.stages.stage("fine-tune", len(train) * recipe.epochs) as advance:
@@ -88,17 +88,22 @@ def learn_full(bench: Bench, lesson: Lesson) -> Learned:
         export_graphs(trial, folder)
     everything = [*lesson.examples.encodings, *lesson.outside]
     calibration, curve = _calibrate(lesson, bench.served(folder, everything, "calibrate"))
-    network = bench.network(lesson.n_labels)
-    with bench.stages.stage("refit on all rows", len(lesson.examples) * fit.best) as advance:
-        tuner = FineTuner(network, bench.encoder, recipe, logs=bench.logs / "refit", advance=advance)
-        tuner.fit(lesson.examples, stop_after=fit.best)
     return Learned(
-        network,
+        _refitted(bench, lesson, fit.best) if recipe.refit else trial,
         calibration,
         curve,
         {"stopped_after_epochs": fit.best, "precision": "bfloat16" if has_bfloat16() else "float32"},
         fit.epochs,
     )
+
+
+def _refitted(bench: Bench, lesson: Lesson, epochs: int) -> Network:
+    """Return a fresh network fitted on all rows for the number of epochs that validation chose."""
+    network = bench.network(lesson.n_labels)
+    with bench.stages.stage("refit on all rows", len(lesson.examples) * epochs) as advance:
+        tuner = FineTuner(network, bench.encoder, bench.recipe, logs=bench.logs / "refit", advance=advance)
+        tuner.fit(lesson.examples, stop_after=epochs)
+    return network
 
 
 def learn_quick(bench: Bench, lesson: Lesson) -> Learned:
@@ -129,7 +134,8 @@ def _calibrate(lesson: Lesson, outputs: Outputs) -> tuple[Calibration, Curve]:
     """
     own, parts = len(lesson.examples), lesson.parts
     statistics = fit_statistics(outputs.embeddings[parts["train"]], lesson.part("train").targets, lesson.n_labels)
-    inside = statistics.distances(outputs.embeddings[parts["calibration"]])
-    outside = statistics.distances(outputs.embeddings[own:])
-    calibration = calibrate(outputs.logits[parts["calibration"]], lesson.part("calibration").targets)
+    distances, best = statistics.distances(outputs.embeddings), outputs.logits.max(axis=1)
+    held_out = parts["calibration"]
+    calibration = calibrate(outputs.logits[held_out], lesson.part("calibration").targets)
+    inside, outside = Signals(distances[held_out], best[held_out]), Signals(distances[own:], best[own:])
     return calibration, fit_curve(inside, outside)

@@ -7,12 +7,12 @@ import math
 from pathlib import Path
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from core.errors import ModelError
+from service.runner import Floats
 
 COSINE_SCALE = 20.0
 """Multiplies the cosines into logits (Luo et al. 2018, "Cosine normalization"; 20 was the best of a few tried)."""
@@ -79,7 +79,7 @@ class Network(nn.Module):
             self._put_linear(weight, torch.zeros(len(weight)))
 
     @torch.no_grad()
-    def set_linear(self, weight: NDArray, bias: NDArray) -> None:  # type: ignore[type-arg]
+    def set_linear(self, weight: Floats, bias: Floats) -> None:
         """Make the head linear with `weight` `(n_labels, width)` and `bias` `(n_labels,)`, as fitted elsewhere."""
         self._put_linear(torch.as_tensor(weight, dtype=torch.float32), torch.as_tensor(bias, dtype=torch.float32))
 

@@ -22,10 +22,14 @@ _FLOOR = 1e-6
 
 @dataclass(frozen=True)
 class Curve:
-    """The logistic curve from distance to score, and the `auroc` of the rows it was fitted on (or NaN)."""
+    """How distance and largest logit make a score, and the `auroc` of the rows that this was fitted on (or NaN).
+
+    `middle`, `spread` and `relief` are those of `ScopeStatistics`; `n_inside` and `n_outside` count the rows.
+    """
 
     middle: float
     spread: float
+    relief: float
     auroc: float
     n_inside: int
     n_outside: int
@@ -46,22 +50,33 @@ def fit_statistics(embeddings: Floats, targets: NDArray[np.int64], n_labels: int
     covariance, _ = ledoit_wolf(differences, assume_centered=True)
     values, vectors = np.linalg.eigh(covariance)
     whiten = vectors / np.sqrt(np.maximum(values, _FLOOR * max(values.max(), _FLOOR)))
-    return ScopeStatistics(whiten.astype(np.float32), (centroids @ whiten).astype(np.float32), 1.0, 1.0)
+    return ScopeStatistics(whiten.astype(np.float32), (centroids @ whiten).astype(np.float32))
 
 
-def fit_curve(inside: Floats, outside: Floats) -> Curve:
-    """Fit the curve on held-out distances of in-scope rows `(n_inside,)` and out-of-scope rows `(n_outside,)`.
+@dataclass(frozen=True)
+class Signals:
+    """What scores are made from: `distances` to the nearest centroid and largest `logits`, each `(n_texts,)`."""
 
-    With at least 20 of each, by logistic regression, both kinds weighing the same. Otherwise from the in-scope rows
-    alone: a score of 0.5 where 2.5 % of them lie beyond. Without any rows the curve says 0 to everything.
+    distances: Floats
+    logits: Floats
+
+
+def fit_curve(own: Signals, foreign: Signals) -> Curve:
+    """Fit the curve on held-out rows, in scope (`own`) and out of scope (`foreign`).
+
+    Distance and largest logit weigh the same in units of their deviation on the in-scope rows. With at least 20 rows
+    of each kind the curve is a logistic regression, both kinds weighing the same. Otherwise it comes from the
+    in-scope rows alone: a score of 0.5 where 2.5 % of them lie beyond. Without any rows it says 0 to everything.
     """
-    found = auroc(inside, outside)
-    sizes = (found, len(inside), len(outside))
+    steady = len(own.logits) < 2 or float(own.logits.std()) < _FLOOR
+    relief = 0.0 if steady else float(own.distances.std() / own.logits.std())
+    inside, outside = (some.distances - np.float32(relief) * some.logits for some in (own, foreign))
+    sizes = (relief, auroc(inside, outside), len(inside), len(outside))
     if len(inside) == 0:
         return Curve(1e6, 1.0, *sizes)
     deviation = max(float(inside.std()), 1e-3 * max(1.0, float(inside.mean())))
     plain = Curve(float(np.quantile(inside, _QUANTILE)), deviation / 2, *sizes)
-    if min(len(inside), len(outside)) < _ENOUGH or not found > 0.5:
+    if min(len(inside), len(outside)) < _ENOUGH or not plain.auroc > 0.5:
         return plain
     distances = np.concatenate([inside, outside]).astype(np.float64)
     scaled = ((distances - inside.mean()) / deviation).reshape(-1, 1)
@@ -73,4 +88,4 @@ def fit_curve(inside: Floats, outside: Floats) -> Curve:
 
 def with_curve(statistics: ScopeStatistics, curve: Curve) -> ScopeStatistics:
     """Return `statistics` with the fitted curve."""
-    return replace(statistics, middle=curve.middle, spread=curve.spread)
+    return replace(statistics, middle=curve.middle, spread=curve.spread, relief=curve.relief)

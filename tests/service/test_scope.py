@@ -14,7 +14,7 @@ from service.scope import Floats, ScopeStatistics, load_scope
 RANDOM = np.random.default_rng(3)
 WHITEN = RANDOM.normal(size=(16, 5)).astype(np.float32)
 CENTROIDS = RANDOM.normal(size=(4, 5)).astype(np.float32)
-STATISTICS = ScopeStatistics(WHITEN, CENTROIDS, middle=2.0, spread=0.5)
+STATISTICS = ScopeStatistics(WHITEN, CENTROIDS, middle=2.0, spread=0.5, relief=0.25)
 
 
 @given(arrays(np.float32, (3, 16), elements=st.floats(-3, 3, width=32)))
@@ -24,20 +24,24 @@ def test_distances_are_those_to_the_nearest_centroid(embeddings: Floats) -> None
     np.testing.assert_allclose(STATISTICS.distances(embeddings), plain, rtol=1e-3, atol=2e-2)
 
 
-@given(arrays(np.float32, (20, 16), elements=st.floats(-100, 100, width=32)))
-def test_scores_rise_with_the_distance_and_stay_within_bounds(embeddings: Floats) -> None:
-    scores, distances = STATISTICS.scores(embeddings), STATISTICS.distances(embeddings)
+@given(
+    arrays(np.float32, (20, 16), elements=st.floats(-100, 100, width=32)),
+    arrays(np.float32, (20, 4), elements=st.floats(-30, 30, width=32)),
+)
+def test_scores_rise_with_the_distance_and_fall_with_the_largest_logit(embeddings: Floats, logits: Floats) -> None:
+    scores = STATISTICS.scores(embeddings, logits)
+    strangeness = STATISTICS.distances(embeddings) - np.float32(0.25) * logits.max(axis=1)
     assert ((scores >= 0) & (scores <= 1)).all()
-    assert (np.diff(scores[np.argsort(distances)]) >= 0).all()
+    assert (np.diff(scores[np.argsort(strangeness)]) >= 0).all()
 
 
 def test_a_text_at_the_middle_scores_a_half() -> None:
     flat = ScopeStatistics(np.eye(2, dtype=np.float32), np.zeros((1, 2), np.float32), middle=1.0, spread=0.3)
-    assert flat.scores(np.array([[1.0, 0.0]], np.float32))[0] == np.float32(0.5)
+    assert flat.scores(np.array([[1.0, 0.0]], np.float32), np.zeros((1, 1), np.float32))[0] == np.float32(0.5)
 
 
 def test_statistics_come_back_from_their_file(tmp_path: Path) -> None:
     STATISTICS.save(tmp_path / "scope.npz")
-    embeddings = RANDOM.normal(size=(6, 16)).astype(np.float32)
+    embeddings, logits = (RANDOM.normal(size=(6, width)).astype(np.float32) for width in (16, 4))
     loaded = load_scope(tmp_path / "scope.npz")
-    np.testing.assert_array_equal(loaded.scores(embeddings), STATISTICS.scores(embeddings))
+    np.testing.assert_array_equal(loaded.scores(embeddings, logits), STATISTICS.scores(embeddings, logits))

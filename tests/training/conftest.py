@@ -10,15 +10,10 @@ import pytest
 from core.settings import Settings, load_settings
 from tasks.catalogue import TaskFolder
 from tasks.declaration import Label, Task, Training
+from tests.support.tiny import ENDINGS, build_base
+from tests.support.tiny import WORDS as TOPICS
 from training.own_data import write_rows
 from training.rows import Row
-
-TOPICS = {
-    "parcel": ["where is my parcel", "the parcel is late", "parcel has not come", "track my box", "lost package"],
-    "refund": ["i want a refund", "give my money back", "money please", "when is the refund due", "no refund yet"],
-    "password": ["forgot my password", "reset the login", "link is broken", "new password please", "cannot sign in"],
-}
-ENDINGS = ["", " today", " now", " thanks", " again", " for order 17", " really", " at once"]
 
 
 def make_rows(endings: list[str] = ENDINGS) -> list[Row]:
@@ -28,25 +23,8 @@ def make_rows(endings: list[str] = ENDINGS) -> list[Row]:
 
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
-    from transformers import BertConfig, BertModel, set_seed
-
-    folder = tmp_path_factory.mktemp("base")
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=300,
-        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"],
-        initial_alphabet=list("abcdefghijklmnopqrstuvwxyz0123456789"),
-    )
-    tokenizer.train_from_iterator([row.text for row in make_rows()], trainer)
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer.save(str(folder / "tokenizer.json"))
-    set_seed(1)
-    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    config = BertConfig(vocab_size=tokenizer.get_vocab_size(), max_position_embeddings=64, **shape)
-    BertModel(config).save_pretrained(folder, safe_serialization=True)
+    folder = tmp_path_factory.mktemp("tiny") / "base"
+    build_base(folder)
     return folder
 
 

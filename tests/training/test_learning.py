@@ -20,7 +20,7 @@ from training.losses import contrastive_loss
 from training.model import Network, load_network
 from training.parity import check_parity
 from training.rows import Row
-from training.scope_fit import fit_curve, fit_statistics, with_curve
+from training.scope_fit import Signals, fit_curve, fit_statistics, with_curve
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +117,13 @@ def test_out_of_scope_statistics_tell_strangers() -> None:
     own = (centres[targets] + rng.normal(scale=0.1, size=(180, 16))).astype(np.float32)
     strange = rng.normal(size=(100, 16)).astype(np.float32)
     statistics = fit_statistics(own[::2], targets[::2], 4)
-    inside, outside = statistics.distances(own[1::2]), statistics.distances(strange)
-    for some in (outside, outside[:0]):
+    logits = {"own": own[1::2] @ centres.T, "strange": strange @ centres.T}
+    inside = Signals(statistics.distances(own[1::2]), logits["own"].max(axis=1))
+    outside = Signals(statistics.distances(strange), logits["strange"].max(axis=1))
+    nothing = Signals(inside.distances[:0], inside.logits[:0])
+    for some in (outside, nothing):
         curve = fit_curve(inside, some)
         fitted = with_curve(statistics, curve)
-        assert (fitted.scores(strange) > 0.5).mean() > 0.95
-        assert (fitted.scores(own[1::2]) > 0.5).mean() < 0.06
-    assert fit_curve(inside[:0], outside).middle > outside.max()
+        assert (fitted.scores(strange, logits["strange"]) > 0.5).mean() > 0.95
+        assert (fitted.scores(own[1::2], logits["own"]) > 0.5).mean() < 0.06
+    assert fit_curve(nothing, outside).middle > outside.distances.max()
