@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,9 +66,10 @@ class FineTuner:
     def fit(self, train: Examples, validation: Examples | None = None, stop_after: int | None = None) -> Fit:
         """Fine-tune on `train` and leave the network with the weights of the best epoch.
 
-        With `validation` the best epoch has the lowest validation loss, and `patience` epochs without a better one
-        end the fit. `stop_after` replaces the recipe's number of epochs, the learning rate falling to 0 at its end:
-        that is how a model is refitted on all rows for the number of epochs that validation chose.
+        With `validation` the best epoch is the last whose accuracy is within one standard error of the highest (the
+        rule of Breiman et al. 1984, in favour of the lower learning rate), and `patience` epochs below that end the
+        fit. `stop_after` replaces the recipe's number of epochs, the learning rate falling to 0 at its end: that is how
+        a model is refitted on all rows for the number of epochs that validation chose.
         """
         with seeded(self.recipe.seed):
             self._start_head(train)
@@ -82,17 +84,19 @@ class FineTuner:
 
     def _epochs(self, train: Examples, validation: Examples | None, schedule: LambdaLR, most: int) -> Fit:
         rng = np.random.default_rng(self.recipe.seed)
-        fit, lowest, kept = Fit(), float("inf"), None
+        fit, highest, kept = Fit(), 0.0, None
         for number in range(1, most + 1):
             loss = self._pass(train, rng, schedule)
             held_loss, held_accuracy = self._validate(validation) if validation else (None, None)
             epoch = Epoch(number, loss, held_loss, held_accuracy, float(schedule.get_last_lr()[0]))
             fit.epochs.append(epoch)
             self._log(epoch)
-            if epoch.validation_loss is None:
+            if validation is None or held_accuracy is None:
                 fit.best = number
-            elif epoch.validation_loss < lowest:
-                fit.best, lowest = number, epoch.validation_loss
+                continue
+            highest = max(highest, held_accuracy)
+            if held_accuracy >= highest - standard_error(highest, len(validation)):
+                fit.best = number
                 kept = {name: value.clone() for name, value in self.network.state_dict().items()}
             elif number - fit.best >= self.recipe.patience:
                 break
@@ -179,6 +183,11 @@ def warm_then_linear(warm: int, total: int) -> Callable[[int], float]:
         return max(0.0, (total - step) / max(1, total - warm))
 
     return factor
+
+
+def standard_error(share: float, n: int) -> float:
+    """Return the standard error of a `share` (0 to 1) that was measured on `n` rows."""
+    return math.sqrt(share * (1 - share) / n)
 
 
 @cache

@@ -18,8 +18,9 @@ from training.model import Network
 FP32_LIMIT = 1e-3
 """Largest difference allowed between a probability of the fp32 graph and of torch."""
 
-INT8_AGREEMENT = 0.97
-"""Smallest share of rows on which int8 and fp32 must choose the same label."""
+INT8_AGREEMENT = 0.95
+"""Smallest share of rows on which int8 and fp32 must choose the same label: where a task is hard, many rows lie near a
+border and fall to either side of it without harm, and a broken graph agrees on far fewer."""
 
 MOST_ROWS = 512
 
@@ -42,7 +43,7 @@ def check_parity(
     """Compare both graphs in `folder` with `network` on the first 512 of `encodings`.
 
     Raises:
-        ModelError: fp32 differs from torch by more than 0.001, or int8 agrees with fp32 on less than 97 % of the rows.
+        ModelError: fp32 differs from torch by more than 0.001, or int8 agrees with fp32 on less than 95 % of the rows.
     """
     sample = encodings[:MOST_ROWS]
     trained = softmax(run_all(TorchCompute(network), encoder, sample).logits, temperature)
