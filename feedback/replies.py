@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, select, update
 
 from core.errors import ConflictError
+from core.ids import new_id
 from feedback.schema import replies
 from feedback.store import Store
 
@@ -22,7 +23,9 @@ ABANDONED_AFTER = timedelta(seconds=60)
 class Reservation:
     """A key taken for one request. `reply` is what was answered before, or None when this request is the first."""
 
-    id: int
+    scope: str
+    key: str
+    token: str
     reply: bytes | None
 
 
@@ -40,22 +43,30 @@ def reserve(store: Store, scope: str, key: str, request_sha256: str) -> Reservat
         connection.execute(delete(replies).where(stale | abandoned))
         row = connection.execute(select(replies).where(replies.c.scope == scope, replies.c.key == key)).first()
         if row is None:
-            taken = replies.insert().values(scope=scope, key=key, request_sha256=request_sha256, created_at=now)
-            return Reservation(connection.execute(taken.returning(replies.c.id)).scalar_one(), None)
+            token = new_id()
+            taken = {"scope": scope, "key": key, "token": token, "request_sha256": request_sha256, "created_at": now}
+            connection.execute(replies.insert().values(taken))
+            return Reservation(scope, key, token, None)
     if row.request_sha256 != request_sha256:
         raise ConflictError(f"Idempotency-Key {key!r} was used with another body; use a new key for a new request")
     if row.reply is None:
         raise ConflictError(f"the first request with Idempotency-Key {key!r} is still at work; try again in a moment")
-    return Reservation(row.id, row.reply)
+    return Reservation(scope, key, row.token, row.reply)
 
 
 def keep_reply(store: Store, reservation: Reservation, reply: bytes) -> None:
     """Remember what was answered."""
     with store.write() as connection:
-        connection.execute(update(replies).where(replies.c.id == reservation.id).values(reply=reply))
+        connection.execute(update(replies).where(_is(reservation)).values(reply=reply))
 
 
 def give_up(store: Store, reservation: Reservation) -> None:
     """Free the key of a request that failed, so that it can be sent again."""
     with store.write() as connection:
-        connection.execute(delete(replies).where(replies.c.id == reservation.id, replies.c.reply.is_(None)))
+        connection.execute(delete(replies).where(_is(reservation), replies.c.reply.is_(None)))
+
+
+def _is(reservation: Reservation) -> ColumnElement[bool]:
+    """Match the row of this very reservation: another request may have taken the key when this one was given up."""
+    same_key = and_(replies.c.scope == reservation.scope, replies.c.key == reservation.key)
+    return and_(same_key, replies.c.token == reservation.token)

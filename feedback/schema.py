@@ -68,6 +68,7 @@ replies = Table(
     Column("id", _Serial, primary_key=True, autoincrement=True),
     Column("scope", String(200), nullable=False),
     Column("key", String(255), nullable=False),
+    Column("token", String(36), nullable=False),
     Column("request_sha256", String(64), nullable=False),
     Column("reply", LargeBinary),
     Column("created_at", UtcTime, nullable=False),

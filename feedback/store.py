@@ -31,11 +31,12 @@ class Store:
         """
         try:
             self.engine = _make_engine(url)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+            # Neither the URL nor what SQLAlchemy says of it is repeated: there may be a password in it.
             raise SettingError(
-                f"REGRADE_DATABASE_URL cannot be used: {type(error).__name__}: {error}. Expected sqlite:///FILE or "
+                f"REGRADE_DATABASE_URL cannot be used ({type(error).__name__}). Expected sqlite:///FILE or "
                 "postgresql://USER:PASSWORD@HOST/DATABASE; the latter needs the `postgres` extra"
-            ) from error
+            ) from None
 
     @property
     def is_sqlite(self) -> bool:
@@ -134,6 +135,8 @@ def _make_engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.drivername in {"postgres", "postgresql"}:
         parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise ArgumentError("neither SQLite nor PostgreSQL")
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True)
     if parsed.database:

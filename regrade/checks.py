@@ -52,7 +52,8 @@ def _home(settings: Settings) -> Iterator[Check]:
 
 
 def _address(settings: Settings) -> Iterator[Check]:
-    from regrade.serve import check_address, check_port
+    from regrade.serve import check_port
+    from service.worker import check_address
 
     check_address(settings)
     try:

@@ -38,29 +38,18 @@ def serve(
     The first start trains a model for each starter task, which takes minutes; later starts take seconds.
     """
     settings = prepare(host=host, port=port, workers=workers, tasks=tuple(task) if task else None)
+    from regrade.first_start import ensure_versions
+    from service.runner import choose_runner
+    from service.worker import check_address
+
     check_address(settings)
     check_port(settings)
     check_home(settings.home)
-    from regrade.first_start import ensure_versions
-    from service.runner import choose_runner
 
     runner = choose_runner(settings.runner)
     versions = ensure_versions(settings)
     _announce(settings, versions, runner)
     _become_bentoml(settings)
-
-
-def check_address(settings: Settings) -> None:
-    """Refuse to listen where others could come in.
-
-    Raises:
-        SettingError: the host is not a loopback address, and there are no keys.
-    """
-    if not settings.is_loopback:
-        raise SettingError(
-            f"REGRADE_HOST is {settings.host!r}, which other machines can reach, but there are no keys yet and so "
-            "everybody would be let in; use 127.0.0.1"
-        )
 
 
 def check_port(settings: Settings) -> None:
@@ -110,6 +99,8 @@ def _become_bentoml(settings: Settings) -> NoReturn:
     """Replace this process by BentoML's server, so that signals reach it directly."""
     command = [sys.executable, "-P", "-m", "bentoml", "serve", "service.app:Regrade"]
     command += ["--host", settings.host, "--port", str(settings.port), "--working-dir", str(PROJECT)]
+    # One caller that never finishes must not keep the service from ending.
+    command += ["--timeout-graceful-shutdown", str(round(settings.request_timeout) + 15)]
     sys.stdout.flush()
     sys.stderr.flush()
     os.execvpe(command[0], command, serving_environment(settings))  # noqa: S606 - fixed words and checked settings

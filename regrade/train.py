@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,8 +96,13 @@ def _train(
     if not own.made:
         return _learn(settings, own.folder, data, columns, quick=quick, seed=seed)
     say(f"made the task {own.folder.task.name} in {own.folder.folder}")
-    trained = _learn(settings, own.folder, None, (None, None), quick=quick, seed=seed)
-    return replace(trained, faults=own.faults)
+    try:
+        # From the file, not from the folder's copy of its clean rows: what is not used is told by the file's lines.
+        return _learn(settings, own.folder, data, columns, quick=quick, seed=seed)
+    except BaseException:  # Ctrl-C too: a task whose labels were guessed wrongly would stand in the way of the next try
+        shutil.rmtree(own.folder.folder, ignore_errors=True)
+        say(f"removed the task {own.folder.task.name} again, since nothing was trained", "yellow")
+        raise
 
 
 def _learn(

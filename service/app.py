@@ -54,6 +54,7 @@ class Regrade:
     @staticmethod
     def register() -> None:
         """Deploy what a Bento carries; BentoML calls this once, before any worker starts."""
+        configure_logging(_settings.log_level)
         register_carried_models(_settings, Regrade.bento)  # type: ignore[attr-defined]
 
     @bentoml.api(route="/predict")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -107,14 +108,14 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     return metrics
 
 
-def verify_files(folder: Path, manifest: Manifest) -> None:
-    """Check that every file is there and unchanged.
+def verify_files(folder: Path, manifest: Manifest, names: Collection[str] = FILES) -> None:
+    """Check that the files `names` are there and unchanged.
 
     Raises:
         ModelError: a file is missing, or its hash is not the manifest's; names the file.
     """
-    for name, expected in manifest.files.items():
-        path = folder / name
+    for name in names:
+        path, expected = folder / name, manifest.files.get(name)
         if not path.exists():
             raise ModelError(f"{path} is missing; delete this version and train the task again")
         if sha256_of(path) != expected:

@@ -87,7 +87,10 @@ class Batcher:
     def submit(
         self, classifier: Classifier, texts: Sequence[str], is_gone: Callable[[], bool]
     ) -> asyncio.Future[list[Judged]]:
-        """Queue redacted `texts`; the future gives one `Judged` a text, in their order.
+        """Queue `texts`, not redacted yet; the future gives one `Judged` a text, in their order.
+
+        Redacting and tokenising are left to the batches too, so that a refused request costs nothing and a large one
+        does not hold up the loop.
 
         `is_gone` tells whether the caller has disconnected: such a request is dropped before it is computed.
 
@@ -100,10 +103,16 @@ class Batcher:
         loop = asyncio.get_running_loop()
         request = _Waiting(classifier, texts, loop.create_future(), is_gone, time.monotonic(), missing=len(texts))
         request.results = [None] * len(texts)
+        request.future.add_done_callback(lambda _: self._settle(request))
         self._waiting_texts += len(texts)
         (self._small if len(texts) <= SMALL else self._large).append(request)
         self._schedule(loop)
         return request.future
+
+    def _settle(self, request: _Waiting) -> None:
+        """Give back the room of a request that ended early: failed, dropped, or cancelled by its caller."""
+        self._waiting_texts -= request.missing
+        request.missing = 0
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._scheduled:
@@ -113,14 +122,16 @@ class Batcher:
     def _step(self, loop: asyncio.AbstractEventLoop) -> None:
         """Compute one batch, then let the loop read and write before the next."""
         self._scheduled = False
-        if not self._batches:
-            self._plan()
-        if self._batches:
-            slots = [slot for slot in self._batches.popleft() if not self._dropped(slot.request)]
-            if slots:
-                self._compute(slots)
-        if self._batches or self._small or self._large:
-            self._schedule(loop)
+        try:
+            if not self._batches:
+                self._plan()
+            if self._batches:
+                slots = [slot for slot in self._batches.popleft() if not self._dropped(slot.request)]
+                if slots:
+                    self._compute(slots)
+        finally:
+            if self._batches or self._small or self._large:
+                self._schedule(loop)
 
     def _plan(self) -> None:
         """Take a window of texts from the queue and cut it into batches, one model version at a time."""
@@ -146,15 +157,22 @@ class Batcher:
                 if request.taken == len(request.texts):
                     queue.popleft()
                 texts += 1
-                tokens += len(slot.encoding.ids)
-                yield slot
+                if slot is not None:
+                    tokens += len(slot.encoding.ids)
+                    yield slot
 
-    def _take(self, request: _Waiting) -> _Slot:
-        if request.taken == 0:
-            self._metrics.queue_waited(request.classifier, time.monotonic() - request.enqueued_at)
+    def _take(self, request: _Waiting) -> _Slot | None:
+        """Redact and tokenise the next text of a request; None, with the request ended, when that fails."""
         position = request.taken
         request.taken += 1
-        return _Slot(request, position, request.classifier.encode(request.texts[position]))
+        try:
+            if position == 0:
+                self._metrics.queue_waited(request.classifier, time.monotonic() - request.enqueued_at)
+            return _Slot(request, position, request.classifier.prepare(request.texts[position]))
+        except Exception as error:
+            logger.exception("a text could not be tokenised")
+            self._end(request, "failed", error)
+            return None
 
     def _dropped(self, request: _Waiting) -> bool:
         """Tell whether a request needs no computing any more, and end it if it just became so."""
@@ -169,24 +187,23 @@ class Batcher:
 
     def _end(self, request: _Waiting, reason: str, error: Exception) -> None:
         self._metrics.dropped(reason)
-        self._waiting_texts -= request.missing
-        request.missing = 0
         request.future.set_exception(error)
 
     def _compute(self, slots: list[_Slot]) -> None:
         classifier = slots[0].request.classifier
         try:
             scores = classifier.score([slot.encoding for slot in slots])
-        except Exception as error:  # whatever the graph raises must reach those who wait, and nobody else
+            self._metrics.computed(classifier, [len(slot.encoding.ids) for slot in slots])
+        except Exception as error:  # whatever is raised must reach those who wait, and nobody else
             if len(slots) > 1:  # find the culprit: the others in its batch must notice nothing
                 for slot in slots:
                     if not slot.request.future.done():
                         self._compute([slot])
                 return
             logger.exception("a batch of one text failed")
-            self._end(slots[0].request, "failed", error)
+            if not slots[0].request.future.done():
+                self._end(slots[0].request, "failed", error)
             return
-        self._metrics.computed(classifier, [len(slot.encoding.ids) for slot in slots])
         out_of_scope = scores.out_of_scope.tolist()
         for row, slot in enumerate(slots):
             judged = Judged(scores.probabilities[row], out_of_scope[row], slot.encoding.truncated)

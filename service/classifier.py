@@ -15,7 +15,7 @@ from core.redaction import Redactor
 from service.artifact import SCOPE, TOKENIZER, Manifest, read_manifest, verify_files
 from service.batching import plan_batches
 from service.encoding import Encoding, load_encoder
-from service.runner import Floats, OrtRunner, Runner
+from service.runner import Floats, OrtRunner, Runner, graph_of
 from service.scope import load_scope
 
 
@@ -60,9 +60,9 @@ class Classifier:
         self._encoder = load_encoder(folder / TOKENIZER, self.manifest.max_length)
         self._scope = load_scope(folder / SCOPE)
 
-    def encode(self, text: str) -> Encoding:
-        """Tokenise a text that has been redacted already."""
-        return self._encoder.encode(text)
+    def prepare(self, text: str) -> Encoding:
+        """Redact and tokenise a text: the model never sees another form of it, in training or in serving."""
+        return self._encoder.encode(self.redact(text))
 
     def score(self, encodings: Sequence[Encoding]) -> Scores:
         """Judge one batch, padded to its longest, in one run of the graph."""
@@ -76,7 +76,7 @@ class Classifier:
 
         `budget` bounds the padded tokens in a batch; `progress` is told the number of texts in each finished one.
         """
-        encodings = [self.encode(self.redact(text)) for text in texts]
+        encodings = [self.prepare(text) for text in texts]
         probabilities = np.empty((len(texts), len(self.label_names)), dtype=np.float32)
         out_of_scope = np.empty(len(texts), dtype=np.float32)
         for batch in plan_batches([len(encoding.ids) for encoding in encodings], budget):
@@ -94,6 +94,7 @@ def load_classifier(folder: Path, runner: str = "cpu", *, file: str | None = Non
         ModelError: a file is missing or changed (`verify`), or cannot be loaded.
         RunnerError: the runner does not start here.
     """
-    if verify:
-        verify_files(folder, read_manifest(folder))
-    return Classifier(folder, OrtRunner(folder, runner, file))
+    graph = file or graph_of(runner)
+    if verify:  # what is not opened here need not be read
+        verify_files(folder, read_manifest(folder), (graph, TOKENIZER, SCOPE))
+    return Classifier(folder, OrtRunner(folder, runner, graph))

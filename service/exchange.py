@@ -20,8 +20,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 JSON = b"application/json"
 
-_BODY_TIMEOUT_S = 20.0
-"""Seconds in which the rest of a body must arrive: a caller that stops in the middle holds nothing for longer."""
+_BODY_TIMEOUT_S = 10.0
+"""Seconds in which a body must arrive: a caller that stops in the middle holds nothing for longer."""
 
 
 class CallerGoneError(Exception):
@@ -58,26 +58,18 @@ class Incoming:
             raise TooLargeError(
                 f"the body has {int(declared):,} bytes; expected at most {MAX_BODY:,}: send fewer texts"
             )
-        message = await self.receive()
-        if message["type"] == "http.request" and not message.get("more_body", False):
-            whole: bytes = message.get("body", b"")
-            return whole
-        return await self._rest_of_body(message)
-
-    async def _rest_of_body(self, message: MutableMapping[str, Any]) -> bytes:
         parts = bytearray()
         try:
             async with asyncio.timeout(_BODY_TIMEOUT_S):
-                while message["type"] == "http.request":
+                while (message := await self.receive())["type"] == "http.request":
                     parts += message.get("body", b"")
                     if len(parts) > MAX_BODY:
                         raise TooLargeError(f"the body is over {MAX_BODY:,} bytes; send fewer texts at once")
                     if not message.get("more_body", False):
                         return bytes(parts)
-                    message = await self.receive()
         except TimeoutError as error:
-            declared = self.headers.get(b"content-length", b"more").decode("latin-1")
-            raise MalformedError(f"the body stopped after {len(parts):,} bytes; expected {declared}") from error
+            expected = self.headers.get(b"content-length", b"more").decode("latin-1")
+            raise MalformedError(f"the body stopped after {len(parts):,} bytes; expected {expected}") from error
         raise CallerGoneError
 
 

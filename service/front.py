@@ -22,7 +22,7 @@ from service.exchange import App, CallerGoneError, Incoming, Receive, Reply, Sco
 from service.idempotency import answered_once
 from service.openapi import DOCS_PAGE, openapi_document
 from service.problems import problem, problem_of
-from service.requests import parse_predict
+from service.requests import PredictRequest, parse_predict, parse_predict_with_task
 from service.views import describe_models, describe_tasks
 from service.worker import Worker
 
@@ -30,8 +30,8 @@ logger = logging.getLogger("regrade.front")
 
 Handler = Callable[[Incoming], Awaitable[Reply]]
 
-_PASSED_ON = re.compile(r"/(?:metrics|predict|docs\.json|schema\.json|healthz|static_content/[\w.-]+)")
-"""Paths that BentoML answers."""
+_PASSED_ON = re.compile(r"/(?:metrics|docs\.json|schema\.json|healthz|static_content/[\w.-]+)")
+"""Paths that BentoML answers, to GET and HEAD."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Route:
 
     def pattern(self) -> re.Pattern[str]:
         """Return what matches the template's paths; each parameter is one path segment."""
-        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.template))
+        literal = re.escape(self.template).replace(r"\{", "{").replace(r"\}", "}")
+        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", literal))
 
 
 class Front:
@@ -56,6 +57,7 @@ class Front:
         self._openapi = orjson.dumps(openapi_document())
         routes = [
             Route("/v1/tasks/{task}/predict", {"POST": self._predict}),
+            Route("/predict", {"POST": self._predict_by_bentoml}),
             Route("/v1/tasks", {"GET": self._tasks}),
             Route("/v1/models/{task}", {"GET": self._models}),
             Route("/livez", {"GET": self._livez}),
@@ -79,9 +81,10 @@ class Front:
         started = time.perf_counter()
         endpoint, incoming = "other", Incoming(scope, receive, dict(scope["headers"]))
         try:
-            self._check(incoming)
-            if _PASSED_ON.fullmatch(scope["path"]):
-                await self._pass_on(incoming, send)
+            client = scope.get("client")
+            check_open_mode(incoming.headers, client[0] if client else None)
+            if _PASSED_ON.fullmatch(scope["path"]) and scope["method"] in {"GET", "HEAD"}:
+                await self._inner(scope, receive, send)
                 return
             endpoint, handler = self._find(incoming)
             reply = await handler(incoming)
@@ -99,12 +102,6 @@ class Front:
         known = task if task in self._worker.live.tasks else ""
         self._worker.metrics.answered(endpoint, known, reply.status, time.perf_counter() - started)
 
-    def _check(self, incoming: Incoming) -> None:
-        client = incoming.scope.get("client")
-        check_open_mode(incoming.headers, client[0] if client else None)
-        if incoming.scope["method"] in {"POST", "PUT", "PATCH", "DELETE"}:
-            check_json(incoming.headers)
-
     def _find(self, incoming: Incoming) -> tuple[str, Handler]:
         path, method = incoming.scope["path"], incoming.scope["method"]
         for route, pattern in self._routes:
@@ -115,20 +112,6 @@ class Front:
             handler = route.handlers.get("GET" if method == "HEAD" else method)
             return route.template, handler or _refusing(method, route)
         raise NotFoundError(f"nothing is at {path[:200]!r}; /docs shows what there is")
-
-    async def _pass_on(self, incoming: Incoming, send: Send) -> None:
-        """Hand the request to BentoML, its body read and bounded already."""
-        body = await incoming.body()
-        sent = False
-
-        async def receive() -> MutableMapping[str, Any]:
-            nonlocal sent
-            if sent:
-                return await incoming.receive()
-            sent = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self._inner(incoming.scope, receive, send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Start the worker before BentoML says that it started, and stop it after."""
@@ -147,15 +130,27 @@ class Front:
         await self._inner(scope, receive, announce)
 
     async def _predict(self, incoming: Incoming) -> Reply:
+        check_json(incoming.headers)
+        return await self._answer(incoming, parse_predict(await incoming.body()))
+
+    async def _predict_by_bentoml(self, incoming: Incoming) -> Reply:
+        """Answer BentoML's clients: the same body with the task in it, through the same checks."""
+        check_json(incoming.headers)
+        incoming.parameters["task"], request = parse_predict_with_task(await incoming.body())
+        return await self._answer(incoming, request)
+
+    async def _answer(self, incoming: Incoming, request: PredictRequest) -> Reply:
         task = incoming.parameters["task"]
-        body = await incoming.body()
-        request = parse_predict(body)
+        self._worker.live.folder(task)  # an unknown task is said so before anything is remembered for it
 
         async def work() -> bytes:
             return orjson.dumps(await self._worker.predictor.predict(task, request, incoming.is_gone))
 
         key = incoming.headers.get(b"idempotency-key")
-        return Reply(200, await answered_once(self._worker.store, f"predict {task}", key, body, work))
+        if key is None:
+            return Reply(200, await work())
+        fingerprint = request.model_dump_json().encode()
+        return Reply(200, await answered_once(self._worker.store, f"predict {task}", key, fingerprint, work))
 
     async def _tasks(self, _: Incoming) -> Reply:
         return json_reply(describe_tasks(self._worker.live))

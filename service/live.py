@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from core.errors import NotFoundError, RegradeError, UnavailableError
+from core.errors import NotFoundError, RegradeError, RunnerError, TaskError, UnavailableError
 from core.settings import Settings
-from feedback.deployments import live_deployments
+from feedback.deployments import Deployment, live_deployments
 from feedback.store import Store
 from service.artifact import Manifest
 from service.classifier import Classifier, load_classifier
@@ -47,6 +47,8 @@ class LiveModels:
         self._tasks: Mapping[str, TaskFolder] = find_tasks(settings)
         self._live: dict[str, Classifier] = {}
         self._refused: dict[str, int] = {}
+        self._missing: dict[str, int] = {}
+        self._foreign: set[str] = set()
 
     @property
     def tasks(self) -> Mapping[str, TaskFolder]:
@@ -94,24 +96,49 @@ class LiveModels:
     def refresh(self) -> None:
         """Load and swap in every version that was deployed since the last look; called outside the event loop.
 
-        A version that cannot be loaded is logged once and the old one stays; a store that is away changes nothing.
+        A version that cannot be loaded is logged once and the old one stays; one that is not in this host's model
+        store yet is looked for again. A store that is away changes nothing.
+
+        Raises:
+            RunnerError: the runner does not start on this machine.
+            UnavailableError: the store is away.
         """
         deployments = live_deployments(self._store)
-        if deployments.keys() - self._tasks.keys():
-            self._tasks = find_tasks(self._settings)
+        self._find_new_tasks(deployments.keys())
         for task in self._tasks:
             deployment = deployments.get(task)
             if deployment is None or self._refused.get(task) == deployment.id:
                 continue
             if self.version(task) != deployment.version:
-                self._swap(task, deployment.version, deployment.id)
+                self._swap(deployment)
 
-    def _swap(self, task: str, version: str, deployment_id: int) -> None:
+    def _find_new_tasks(self, deployed: Collection[str]) -> None:
+        """Look for the folders of tasks that were deployed for the first time; those of other services are not ours."""
+        new = set(deployed) - self._tasks.keys() - self._foreign
+        if not new:
+            return
+        try:
+            self._tasks = {**self._tasks, **find_tasks(self._settings)}
+        except TaskError as error:
+            logger.warning("new tasks cannot be read: %s", error)
+            return
+        self._foreign |= new - self._tasks.keys()
+
+    def _swap(self, deployment: Deployment) -> None:
+        task, version = deployment.task, deployment.version
         try:
             fresh = load_classifier(version_folder(task, version), self._runner)
             fresh.classify(_WARM_UP)
-        except RegradeError:
-            self._refused[task] = deployment_id
+        except RunnerError:
+            raise
+        except NotFoundError as error:
+            if self._missing.get(task) != deployment.id:
+                self._missing[task] = deployment.id
+                logger.warning("%s; it is served once it is there, and until then the version before", error)
+            return
+        except Exception:
+            # Whatever is wrong with a version, the one before it must go on and later ones must be noticed.
+            self._refused[task] = deployment.id
             logger.exception("version %s of %s cannot be served; the version before stays", version, task)
             return
         old = self._live.get(task)
@@ -122,10 +149,12 @@ class LiveModels:
         gc.collect()  # the session of the old version, once its last request has gone
 
     async def watch(self) -> None:
-        """Keep in step until cancelled."""
+        """Keep in step until cancelled, whatever goes wrong on the way."""
         while True:
             await asyncio.sleep(POLL_S)
             try:
                 await asyncio.to_thread(self.refresh)
             except RegradeError as error:
                 logger.warning("the deployments cannot be read: %s", error)
+            except Exception:
+                logger.exception("the deployments cannot be followed; trying again")

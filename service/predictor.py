@@ -37,9 +37,8 @@ class Predictor:
             OverloadedError: the queue is full, or the request waited too long.
         """
         classifier = self._live.classifier(task)
-        texts = [classifier.redact(text) for text in request.all_texts]
         predictions = []
-        for judged in await self._batcher.submit(classifier, texts, is_gone):
+        for judged in await self._batcher.submit(classifier, request.all_texts, is_gone):
             best = judged.probabilities.argsort()[::-1][: request.top_k].tolist()
             predictions.append(prediction(classifier, judged, best))
             self._metrics.predicted(classifier, best[0], judged.probabilities[best[0]], judged.out_of_scope)

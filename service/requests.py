@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from core.errors import Fault, InvalidError, MalformedError
 from core.text import text_fault
@@ -15,6 +15,12 @@ MAX_TEXTS = 256
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes in one request body at most."""
+
+MAX_FAULTS = MAX_TEXTS
+"""Faults that a reply names at most."""
+
+_MAX_KEYS = 64
+"""Keys in a body, and entries in its `metadata`, beyond which it is not even looked at one by one."""
 
 _SHOWN = 60
 """Characters of a wrong value that a message repeats at most."""
@@ -26,6 +32,16 @@ class PredictRequest(BaseModel):
     """Body of `POST /v1/tasks/{task}/predict`: exactly one of `text` and `texts`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, title="PredictRequest")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_floods(cls, value: Any) -> Any:
+        """Refuse a body of very many keys as a whole: naming each would cost more than all else."""
+        if isinstance(value, dict):
+            metadata = value.get("metadata")
+            if len(value) > _MAX_KEYS or (isinstance(metadata, dict) and len(metadata) > _MAX_KEYS):
+                raise PydanticCustomError("too_many_keys", "too many fields or metadata entries")
+        return value
 
     text: str | None = Field(None, description="One text of 1 to 10,000 characters.")
     texts: list[str] | None = Field(
@@ -54,6 +70,12 @@ class PredictRequest(BaseModel):
         return self.texts if self.texts is not None else [self.text or ""]
 
 
+class TaskPredictRequest(PredictRequest):
+    """Body of `POST /predict`, the door of BentoML's clients."""
+
+    task: str = Field(min_length=1, max_length=63, description="Name of a served task.")
+
+
 def parse_predict(body: bytes) -> PredictRequest:
     """Read and check a predict request.
 
@@ -67,6 +89,16 @@ def parse_predict(body: bytes) -> PredictRequest:
         raise _explained(error) from error
     check_predict(request)
     return request
+
+
+def parse_predict_with_task(body: bytes) -> tuple[str, PredictRequest]:
+    """Read and check a predict request that names its task in a field `task`; raises as `parse_predict` does."""
+    try:
+        request = TaskPredictRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise _explained(error) from error
+    check_predict(request)
+    return request.task, request
 
 
 def check_predict(request: PredictRequest) -> None:
@@ -101,7 +133,14 @@ def _explained(error: ValidationError) -> MalformedError | InvalidError:
     details = error.errors(include_url=False, include_context=True)
     if details[0]["type"] == "json_invalid":
         return MalformedError(f"the body is not JSON: {_reason(details[0])}; send one JSON object in UTF-8")
-    return InvalidError([Fault(tuple(detail["loc"]), _message(detail)) for detail in details])
+    faults = [Fault(_place(detail), _message(detail)) for detail in details[:MAX_FAULTS]]
+    if len(details) > MAX_FAULTS:
+        faults.append(Fault((), f"and {len(details) - MAX_FAULTS:,} more; correct these first"))
+    return InvalidError(faults)
+
+
+def _place(detail: ErrorDetails) -> tuple[str | int, ...]:
+    return tuple(_shown(part) if isinstance(part, str) and len(part) > _SHOWN else part for part in detail["loc"])
 
 
 def _reason(detail: ErrorDetails) -> str:
@@ -110,7 +149,7 @@ def _reason(detail: ErrorDetails) -> str:
 
 def _message(detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
-        return f"unknown field; expected one of: {', '.join(PredictRequest.model_fields)}"
+        return f"unknown field; expected some of: {', '.join(PredictRequest.model_fields)}"
     if detail["type"] == "model_type":
         return f"the body is {_shown(detail['input'])}; expected a JSON object"
     return f"{detail['msg']}; got {_shown(detail['input'])}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,11 +17,20 @@ from service.encoding import Ints
 
 Floats = NDArray[np.float32]
 
+logger = logging.getLogger("regrade.runner")
+
 _PROVIDERS: dict[str, str] = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+
+
+# The smallest ONNX model there is: one Identity node, opset 13.
+_NOTHING = bytes.fromhex(
+    "08083a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a02080162"
+    "0f0a0179120a0a08080112040a02080142040a00100d"
+)
 
 
 class Runner(Protocol):
@@ -33,21 +43,43 @@ class Runner(Protocol):
         ...
 
 
+def graph_of(runner: str) -> str:
+    """Return the graph that suits a runner: dynamic int8 does not run on a GPU."""
+    return INT8 if runner == "cpu" else FP32
+
+
 def choose_runner(wanted: RunnerName) -> str:
-    """Return the runner to use here: `wanted`, or for `auto` the best that this installation offers.
+    """Return the runner to use here: `wanted`, or for `auto` CUDA where it works, else the CPU.
 
     Raises:
-        RunnerError: what was asked for is not in this installation.
+        RunnerError: what was asked for is not in this installation, or finds no device.
     """
-    available = ort.get_available_providers()
     if wanted == "auto":
-        return "cuda" if _PROVIDERS["cuda"] in available else "cpu"
+        return "cuda" if _PROVIDERS["cuda"] in ort.get_available_providers() and _starts("cuda") else "cpu"
+    available = ort.get_available_providers()
     if _PROVIDERS[wanted] not in available:
         raise RunnerError(
             f"REGRADE_RUNNER is {wanted!r}, but ONNX Runtime here offers only {', '.join(available)}; "
             "install the `gpu` extra in its own environment on a machine with an NVIDIA GPU, or set REGRADE_RUNNER=cpu"
         )
+    if not _starts(wanted):
+        raise RunnerError(
+            f"REGRADE_RUNNER is {wanted!r}, which is installed but does not start here; check the GPU and its driver "
+            "with `nvidia-smi`, or set REGRADE_RUNNER=cpu"
+        )
     return wanted
+
+
+def _starts(runner: str) -> bool:
+    """Tell whether a session on the runner's device can be opened: an installed provider may find no device."""
+    if runner == "cpu":
+        return True
+    try:
+        session = ort.InferenceSession(_NOTHING, providers=[_PROVIDERS[runner]])
+    except Exception:
+        logger.debug("the %s runner does not start", runner, exc_info=True)
+        return False
+    return _PROVIDERS[runner] in session.get_providers()
 
 
 class OrtRunner:
@@ -70,7 +102,7 @@ class OrtRunner:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        path = folder / (file or (INT8 if name == "cpu" else FP32))
+        path = folder / (file or graph_of(name))
         try:
             self._session = ort.InferenceSession(str(path), options, providers=[_PROVIDERS[name]])
         except Exception as error:  # onnxruntime raises its own family without a common base

@@ -12,7 +12,7 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
-from core.errors import RegradeError
+from core.errors import RegradeError, SettingError
 from core.settings import Settings
 from feedback.store import Store, open_store
 from service.batcher import Batcher
@@ -84,6 +84,19 @@ class Worker:
         signal.signal(signum, drain)
 
 
+def check_address(settings: Settings) -> None:
+    """Refuse to listen where others could come in.
+
+    Raises:
+        SettingError: the host is not a loopback address, and there are no keys.
+    """
+    if not settings.is_loopback:
+        raise SettingError(
+            f"REGRADE_HOST is {settings.host!r}, which other machines can reach, but there are no keys yet and so "
+            "everybody would be let in; use 127.0.0.1"
+        )
+
+
 def make_worker(settings: Settings) -> Worker:
     """Return this process's worker; what cannot be used is said in one line instead of a traceback.
 
@@ -91,6 +104,7 @@ def make_worker(settings: Settings) -> Worker:
         SystemExit: a setting, a task or the store cannot be used.
     """
     try:
+        check_address(settings)
         return Worker(settings)
     except RegradeError as error:
         raise SystemExit(f"regrade cannot serve: {error}") from error

@@ -47,7 +47,9 @@ class Training(_Declared):
     """How this task's models are fine-tuned; the defaults are the recipe that works on most intents."""
 
     epochs: int = Field(5, ge=1, le=100, description="Most passes over the data; early stopping may choose fewer.")
-    patience: int = Field(2, ge=1, le=100, description="Epochs clearly below the best validation accuracy before stopping.")
+    patience: int = Field(
+        2, ge=1, le=100, description="Epochs clearly below the best validation accuracy before stopping."
+    )
     batch_size: int = Field(64, ge=2, le=1024)
     learning_rate: float = Field(1.5e-4, gt=0, lt=1)
     head_learning_rate: float = Field(5e-3, gt=0, lt=1)

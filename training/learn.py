@@ -1,7 +1,8 @@
 """From clean rows to a network with its calibration: by fine-tuning, or by a head on the frozen encoder.
 
-Both choose on a split (when to stop or how strongly to regularise, the temperature, the out-of-scope curve) and then
-fit once more on all rows.
+Both choose on a split: when to stop or how strongly to regularise, the temperature, the out-of-scope curve. The head is
+then always fitted once more on all rows, which costs next to nothing; fine-tuning is done again only if the recipe says
+`refit`, and otherwise the network of the train part is kept.
 """
 
 from __future__ import annotations
@@ -67,12 +68,13 @@ class Bench:
 
 @dataclass(frozen=True)
 class Learned:
-    """A network, fitted on all rows or the train part; what was chosen on the split; and the `epochs` of that fit."""
+    """A network, fitted `on_all_rows` or on the train part; what was chosen on the split; the `epochs` of that fit."""
 
     network: Network
     calibration: Calibration
     curve: Curve
     chosen: dict[str, Any]
+    on_all_rows: bool
     epochs: list[Epoch] = field(default_factory=list)
 
 
@@ -93,6 +95,7 @@ def learn_full(bench: Bench, lesson: Lesson) -> Learned:
         calibration,
         curve,
         {"stopped_after_epochs": fit.best, "precision": "bfloat16" if has_bfloat16() else "float32"},
+        recipe.refit,
         fit.epochs,
     )
 
@@ -124,7 +127,8 @@ def learn_quick(bench: Bench, lesson: Lesson) -> Learned:
         trial = Outputs(outputs.embeddings @ weight.T + bias, outputs.embeddings)
         calibration, curve = _calibrate(lesson, trial)
         network.set_linear(*fit_head(embeddings, targets, lesson.n_labels, strength))
-    return Learned(network, calibration, curve, {"strength": strength, "validation_accuracy_by_strength": scores})
+    chosen = {"strength": strength, "validation_accuracy_by_strength": scores}
+    return Learned(network, calibration, curve, chosen, on_all_rows=True)
 
 
 def _calibrate(lesson: Lesson, outputs: Outputs) -> tuple[Calibration, Curve]:

@@ -61,8 +61,9 @@ def task_for_data(
 ) -> OwnTask:
     """Return the task to train on the file `data`: the one called `name`, made without a gold set if there is none.
 
-    Without `name` it is the file's own, as a task name. An existing task is left as it is: pass the file to
-    `training.train.train` as its `data`, whose labels must then be that task's.
+    Without `name` it is the file's own, as a task name. An existing task is left as it is, and the file's labels
+    must then be that task's. Either way pass the file to `training.train.train` as its `data`, so that rows that are
+    not used are told by its lines.
 
     Raises:
         DataError: the file cannot be used, or has fewer than two labels.

@@ -22,6 +22,9 @@ INT8_AGREEMENT = 0.95
 """Smallest share of rows on which int8 and fp32 must choose the same label: where a task is hard, many rows lie near a
 border and fall to either side of it without harm, and a broken graph agrees on far fewer."""
 
+FEWEST_FLIPS = 5
+"""Rows that must differ before the agreement counts: of few rows a single one near a border is over 5 % of them."""
+
 MOST_ROWS = 512
 
 
@@ -43,7 +46,8 @@ def check_parity(
     """Compare both graphs in `folder` with `network` on the first 512 of `encodings`.
 
     Raises:
-        ModelError: fp32 differs from torch by more than 0.001, or int8 agrees with fp32 on less than 95 % of the rows.
+        ModelError: fp32 differs from torch by more than 0.001, or int8 chooses another label than fp32 on more than
+            5 % of the rows and on at least 5 of them.
     """
     sample = encodings[:MOST_ROWS]
     trained = softmax(run_all(TorchCompute(network), encoder, sample).logits, temperature)
@@ -67,7 +71,8 @@ def _refuse_bad(parity: Parity) -> None:
             f"the fp32 export differs from the trained network by {parity.fp32_torch_max:.2g} in a probability; "
             f"at most {FP32_LIMIT} is allowed: check the versions of torch and optimum-onnx against pyproject.toml"
         )
-    if not parity.int8_fp32_agreement >= INT8_AGREEMENT:
+    flips = round(parity.n * (1.0 - parity.int8_fp32_agreement))
+    if parity.int8_fp32_agreement < INT8_AGREEMENT and flips >= FEWEST_FLIPS:
         raise ModelError(
             f"the int8 graph chooses fp32's label on {parity.int8_fp32_agreement:.1%} of {parity.n} rows; at least "
             f"{INT8_AGREEMENT:.0%} is needed: train longer or on more data, or use another base encoder"

@@ -47,6 +47,15 @@ class RowFile:
     columns: Columns
 
 
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What stands at `line`: cells by column, or the reason why they cannot be read; `last` is its last line."""
+
+    line: int
+    content: dict[str, Any] | str
+    last: int = 0
+
+
 def read_rows(
     path: Path, text_column: str | None = None, label_column: str | None = None, *, labelled: bool = True
 ) -> RowFile:
@@ -59,19 +68,20 @@ def read_rows(
             to be the text or the label; the message lists the columns found.
     """
     records = list(_records(path))
-    names = list(dict.fromkeys(name for _, record in records if isinstance(record, dict) for name in record))
+    samples = [record.content for record in records if isinstance(record.content, dict)]
+    names = list(dict.fromkeys(name for sample in samples for name in sample))
     if not names:
         raise DataError(f"{path} has no rows; expected a header and at least one row")
-    samples = [record for _, record in records if isinstance(record, dict)]
     columns = find_columns(path, names, samples, text_column, label_column, labelled=labelled)
     rows: list[Row] = []
     faults: list[RowFault] = []
-    for line, record in records:
-        found = record if isinstance(record, str) else _row(line, record, columns)
+    for record in records:
+        found = record.content if isinstance(record.content, str) else _row(record.line, record.content, columns)
         if isinstance(found, Row):
             rows.append(found)
         else:
-            faults.append(RowFault(line, found))
+            span = f"the row goes on to line {record.last}: " if record.last > record.line else ""
+            faults.append(RowFault(record.line, span + found))
     return RowFile(rows, faults, columns)
 
 
@@ -104,8 +114,8 @@ def _label(value: Any) -> str | None:
     return label if 0 < len(label) <= _MAX_LABEL and text_fault(label) is None else None
 
 
-def _records(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """Yield `(line, record)` by the kind of file; a record that cannot be read is the reason why instead."""
+def _records(path: Path) -> Iterator[_Record]:
+    """Yield the records of the file, by its kind."""
     kind = path.suffix.lower()
     if not path.is_file():
         raise DataError(f"{path} does not exist or is no file; give a CSV, JSONL or parquet file")
@@ -130,7 +140,7 @@ def _read_text(path: Path) -> str:
         raise DataError(f"{path} cannot be read: {error.strerror}; check the file and its permissions") from error
 
 
-def _json_records(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _json_records(text: str) -> Iterator[_Record]:
     if text.lstrip().startswith("["):
         raise DataError("the file holds one JSON array; expected JSON lines: one object a line")
     for line, content in enumerate(text.split("\n"), start=1):
@@ -139,29 +149,46 @@ def _json_records(text: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
         try:
             record = json.loads(content)
         except (ValueError, RecursionError) as error:
-            yield line, f"is not JSON: {error}"
+            yield _Record(line, f"is not JSON: {error}")
             continue
-        yield line, record if isinstance(record, dict) else f"is {type(record).__name__}; expected a JSON object"
+        wrong = f"is {type(record).__name__}; expected a JSON object"
+        yield _Record(line, record if isinstance(record, dict) else wrong)
 
 
-def _csv_records(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
-    csv.field_size_limit(16 * 1024 * 1024)
-    start = 1
+def _csv_records(path: Path, text: str, delimiter: str) -> Iterator[_Record]:
     header: list[str] | None = None
-    try:
-        for cells in reader:
-            line, start = start, reader.line_num + 1
-            if not cells:
-                continue
-            if header is None:
-                header = _header(path, cells)
-            elif len(cells) != len(header):
-                yield line, f"has {len(cells)} cells; expected {len(header)}: quote texts that hold a {delimiter!r}"
-            else:
-                yield line, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        yield start, f"cannot be read as CSV, and so nothing after it: {error}; check its quotes"
+    for line, last, cells in _csv_cells(text, delimiter):
+        if header is None:
+            header = _header(path, line, cells)
+        elif isinstance(cells, str):
+            yield _Record(line, cells, last)
+        elif len(cells) != len(header):
+            wrong = f"has {len(cells)} cells; expected {len(header)}: quote texts that hold a {delimiter!r}"
+            yield _Record(line, wrong, last)
+        else:
+            yield _Record(line, dict(zip(header, cells, strict=True)), last)
+
+
+def _csv_cells(text: str, delimiter: str) -> Iterator[tuple[int, int, list[str] | str]]:
+    """Yield first line, last line and cells of each row that is not blank, or what is wrong with one line.
+
+    After a line that cannot be read the next physical line begins a row. A quote that is never closed would otherwise
+    take the rest of the file with it.
+    """
+    csv.field_size_limit(16 * 1024 * 1024)
+    lines = list(_lines(text))
+    at = 0
+    while at < len(lines):
+        start, rest = at, map(lines.__getitem__, range(at, len(lines)))
+        reader = csv.reader(rest, delimiter=delimiter, strict=True)
+        try:
+            for cells in reader:
+                line, at = at + 1, start + reader.line_num
+                if cells:
+                    yield line, at, cells
+        except csv.Error as error:
+            at += 1
+            yield at, at, f"cannot be read as CSV: {error}; check its quotes"
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -170,7 +197,9 @@ def _lines(text: str) -> Iterator[str]:
         yield part + "\n"
 
 
-def _header(path: Path, cells: Sequence[str]) -> list[str]:
+def _header(path: Path, line: int, cells: Sequence[str] | str) -> list[str]:
+    if isinstance(cells, str):
+        raise DataError(f"line {line} of {path}, its header, {cells}")
     names = [cell.strip() for cell in cells]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -178,7 +207,7 @@ def _header(path: Path, cells: Sequence[str]) -> list[str]:
     return names
 
 
-def _parquet_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _parquet_records(path: Path) -> Iterator[_Record]:
     import pyarrow  # noqa: PLC0415 - a large library that only parquet needs
     import pyarrow.parquet  # noqa: PLC0415
 
@@ -186,4 +215,5 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
         table = pyarrow.parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as parquet: {error}") from error
-    yield from enumerate(table.to_pylist(), start=1)
+    for number, record in enumerate(table.to_pylist(), start=1):
+        yield _Record(number, record)

@@ -30,7 +30,7 @@ def split_rows(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> d
     sharing = _Sharing([row.label or "" for row in rows], shares)
     for rounding in (False, True):
         pool = [group for group in pool if not sharing.place(group, fill=rounding)]
-    return sharing.parts
+    return sharing.parts()
 
 
 class _Sharing:
@@ -38,11 +38,16 @@ class _Sharing:
 
     def __init__(self, labels: Sequence[str], shares: Mapping[str, float]) -> None:
         self.labels = labels
-        self.parts: dict[str, list[int]] = {"train": list(range(len(labels))), **{name: [] for name in shares}}
+        self._filled: dict[str, list[int]] = {name: [] for name in shares}
+        self._in_train = [True] * len(labels)
         totals = Counter(labels)
         self._spare = {label: n - max(KEEP, (n + 1) // 2) for label, n in totals.items()}
         self._room = {name: round(len(labels) * share) for name, share in shares.items()}
         self._quota = {name: {label: floor(n * share) for label, n in totals.items()} for name, share in shares.items()}
+
+    def parts(self) -> dict[str, list[int]]:
+        """Return the positions of each part as it is now; `train` holds all that was not placed, in order."""
+        return {"train": [at for at, here in enumerate(self._in_train) if here], **self._filled}
 
     def place(self, group: Sequence[int], *, fill: bool) -> bool:
         """Move `group` from `train` to the part that lacks it most; with `fill`, a row over a label's share is fine."""
@@ -60,9 +65,9 @@ class _Sharing:
         return True
 
     def _move(self, group: Sequence[int], wanted: Mapping[str, int], part: str) -> None:
-        gone = set(group)
-        self.parts["train"] = [position for position in self.parts["train"] if position not in gone]
-        self.parts[part].extend(group)
+        for position in group:
+            self._in_train[position] = False
+        self._filled[part].extend(group)
         self._room[part] -= len(group)
         for label, n in wanted.items():
             self._quota[part][label] -= n

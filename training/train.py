@@ -21,7 +21,7 @@ from training.examples import encode_rows
 from training.export import export_graphs
 from training.learn import SHARES, Bench, Learned, Lesson, learn_full, learn_quick
 from training.model import positions_of
-from training.parity import Parity, check_parity
+from training.parity import MOST_ROWS, Parity, check_parity
 from training.progress import Stages
 from training.report import write_report
 from training.rows import RowFault
@@ -118,14 +118,25 @@ def _build(made: Path, bench: Bench, lesson: Lesson, learned: Learned) -> Parity
     with bench.stages.stage("export"):
         export_graphs(learned.network, made)
     with bench.stages.stage("parity"):
-        rows = lesson.part("calibration").encodings or lesson.examples.encodings
+        rows = lesson.examples.take(_parity_rows(lesson)).encodings
         parity = check_parity(learned.network, made, bench.encoder, rows, learned.calibration.temperature)
-    served = bench.served(made, lesson.examples.encodings, "scope statistics")
-    statistics = fit_statistics(served.embeddings, lesson.examples.targets, lesson.n_labels)
+    # Rows that the network has not seen lie further out than those it was fitted on: they are kept out of the
+    # statistics, as they were when the curve was fitted.
+    fitted = lesson.examples if learned.on_all_rows else lesson.part("train")
+    served = bench.served(made, fitted.encodings, "scope statistics")
+    statistics = fit_statistics(served.embeddings, fitted.targets, lesson.n_labels)
     with_curve(statistics, learned.curve).save(made / SCOPE)
     shutil.copyfile(bench.base.folder / TOKENIZER, made / TOKENIZER)
     (made / NOTICE).write_text(bench.base.notice, encoding="utf-8")
     return parity
+
+
+def _parity_rows(lesson: Lesson) -> list[int]:
+    """Return the positions of up to 512 rows: those held out first, then training rows from all over the file."""
+    train = lesson.parts["train"]
+    chosen = [*lesson.parts["calibration"], *lesson.parts["validation"]][:MOST_ROWS]
+    room = MOST_ROWS - len(chosen)
+    return chosen + (train[:: max(1, -(-len(train) // room))] if room else [])
 
 
 def _on_gold(made: Path, sources: Sources, stages: Stages) -> Evaluation | None:

@@ -102,6 +102,21 @@ def test_of_many_requests_with_one_key_one_works(store: Store) -> None:
         assert sum(one is not None for one in pool.map(take, range(16))) == 1
 
 
+def test_a_request_that_was_given_up_cannot_answer_for_another(store: Store) -> None:
+    first = reserve(store, "s", "key", "hash")
+    with store.write() as connection:
+        connection.execute(
+            update(replies).values(created_at=datetime.now(UTC) - ABANDONED_AFTER - timedelta(seconds=1))
+        )
+    second = reserve(store, "s", "key", "other")
+    keep_reply(store, first, b"reply of the first")
+    give_up(store, first)
+    with pytest.raises(ConflictError, match="still at work"):
+        reserve(store, "s", "key", "other")
+    keep_reply(store, second, b"reply of the second")
+    assert reserve(store, "s", "key", "other").reply == b"reply of the second"
+
+
 @pytest.mark.parametrize(("age", "replied"), [(KEPT_FOR, True), (ABANDONED_AFTER, False)])
 def test_old_keys_are_forgotten(store: Store, age: timedelta, replied: bool) -> None:
     reservation = reserve(store, "s", "key", "hash")
@@ -114,7 +129,7 @@ def test_old_keys_are_forgotten(store: Store, age: timedelta, replied: bool) -> 
 
 
 def test_a_block_that_fails_writes_nothing(store: Store) -> None:
-    row = {"scope": "s", "key": "k", "request_sha256": "h", "created_at": datetime.now(UTC)}
+    row = {"scope": "s", "key": "k", "token": "t", "request_sha256": "h", "created_at": datetime.now(UTC)}
 
     def write_and_fail() -> None:
         with store.write() as connection:
@@ -141,7 +156,10 @@ def test_a_database_that_is_away_is_said_so(url: str) -> None:
         open_store(url)
 
 
-@pytest.mark.parametrize("url", ["not a url", "mysql+nothing://x", "postgresql+nothing://x"])
+@pytest.mark.parametrize(
+    "url", ["not a url", "mysql+nothing://x", "mysql://x", "postgresql+nothing://x", "postgresql://u:secret@h:abc/db"]
+)
 def test_a_url_that_cannot_be_used_is_explained(url: str) -> None:
-    with pytest.raises(SettingError, match="REGRADE_DATABASE_URL"):
+    with pytest.raises(SettingError, match="REGRADE_DATABASE_URL") as caught:
         open_store(url)
+    assert "secret" not in str(caught.value)

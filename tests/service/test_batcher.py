@@ -26,6 +26,11 @@ class Recording(Classifier):
         self.batches: list[list[Encoding]] = []
         self.poison: int | None = None
 
+    def prepare(self, text: str) -> Encoding:
+        if text == "unreadable":
+            raise RuntimeError("the tokenizer failed")
+        return super().prepare(text)
+
     def score(self, encodings: Sequence[Encoding]) -> Scores:
         self.batches.append(list(encodings))
         if self.poison is not None and any(self.poison in encoding.ids for encoding in encodings):
@@ -74,7 +79,7 @@ def test_requests_that_wait_together_share_batches(classifier: Recording) -> Non
 
 def test_a_text_that_fails_harms_only_its_own_request(classifier: Recording) -> None:
     bad = "zzz"
-    classifier.poison = next(token for token in classifier.encode(bad).ids[1:-1])
+    classifier.poison = next(token for token in classifier.prepare(bad).ids[1:-1])
 
     async def scenario() -> None:
         batcher = make_batcher()
@@ -87,6 +92,32 @@ def test_a_text_that_fails_harms_only_its_own_request(classifier: Recording) -> 
         assert batcher.waiting_texts == 0
 
     run(scenario)
+
+
+def test_a_text_that_cannot_be_tokenised_harms_only_its_own_request(classifier: Recording) -> None:
+    async def scenario() -> None:
+        batcher = make_batcher()
+        texts = (["refund"], ["parcel", "unreadable", "parcel"], ["password"] * 20)
+        results = await asyncio.gather(
+            *(batcher.submit(classifier, some, present) for some in texts), return_exceptions=True
+        )
+        assert [isinstance(result, list) for result in results] == [True, False, True]
+        assert batcher.waiting_texts == 0
+
+    run(scenario)
+
+
+def test_cancelled_requests_give_back_their_room(classifier: Recording) -> None:
+    async def scenario() -> None:
+        batcher = make_batcher(max_queue=300)
+        batcher.submit(classifier, ["refund"] * 200, present).cancel()
+        await asyncio.sleep(0)
+        assert batcher.waiting_texts == 0
+        assert len(await batcher.submit(classifier, ["parcel"] * 250, present)) == 250
+        assert batcher.waiting_texts == 0
+
+    run(scenario)
+    assert sum(len(batch) for batch in classifier.batches) < 300
 
 
 def test_disconnected_requests_are_not_computed(classifier: Recording) -> None:

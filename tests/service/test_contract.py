@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.server import Server
+from tests.support.server import ROOT, Server
 
 PREDICT = "/v1/tasks/tiny-intent/predict"
 JSON = {"Content-Type": "application/json"}
@@ -158,14 +162,20 @@ def test_a_wrong_value_is_not_repeated_at_length(client: httpx.Client) -> None:
         ("GET", PREDICT, 405, "POST"),
         ("DELETE", "/v1/tasks", 405, "GET"),
         ("PUT", "/readyz", 405, "GET"),
+        ("POST", "/v1/nowhere", 404, "/docs"),
+        ("GET", "/openapiXjson", 404, "/docs"),
     ],
 )
 def test_unknown_places_and_methods(client: httpx.Client, method: str, path: str, status: int, word: str) -> None:
     body = b'{"text": "a"}' if method != "GET" else None
-    reply = client.request(method, path, content=body, headers=JSON)
-    assert_problem(reply, status, word)
-    if status == 405:
-        assert reply.headers["allow"] == word
+    for headers in (JSON, {}):
+        reply = client.request(method, path, content=body, headers=headers)
+        if (path, headers) == ("/v1/tasks/nope/predict", {}):
+            assert_problem(reply, 415, "application/json")
+            continue
+        assert_problem(reply, status, word)
+        if status == 405:
+            assert reply.headers["allow"] == word
     assert_fine(client)
 
 
@@ -198,6 +208,27 @@ def test_a_body_cut_short_harms_nobody(server: Server, client: httpx.Client) -> 
     assert_fine(client)
 
 
+@pytest.mark.parametrize("sent", [b"", b'{"text": "where'])
+def test_a_body_that_stops_coming_is_answered(server: Server, sent: bytes) -> None:
+    lines = (f"POST {PREDICT} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", "Content-Length: 500")
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
+        raw.sendall("\r\n".join([*lines, "", ""]).encode() + sent)
+        answer = ""
+        while "errors" not in answer:
+            answer += raw.recv(65536).decode()
+    assert answer.startswith("HTTP/1.1 400")
+    assert f"stopped after {len(sent)} bytes; expected 500" in answer
+
+
+@pytest.mark.parametrize(
+    "body", [{f"key{n}": n for n in range(200_000)}, {"metadata": dict.fromkeys(map(str, range(200_000)), 3)}]
+)
+def test_a_flood_of_fields_gets_a_short_answer(client: httpx.Client, body: dict[str, Any]) -> None:
+    reply = client.post(PREDICT, json={"text": "a", **body})
+    assert_problem(reply, 422, "too many")
+    assert len(reply.content) < 10_000
+
+
 @pytest.mark.parametrize(
     ("headers", "word"),
     [
@@ -207,7 +238,9 @@ def test_a_body_cut_short_harms_nobody(server: Server, client: httpx.Client) -> 
         ({"Origin": "https://evil.example"}, "Origin"),
         ({"Origin": "null"}, "Origin"),
         ({"X-Forwarded-For": "10.0.0.1"}, "x-forwarded-for"),
+        ({"X-Forwarded-Port": "80"}, "x-forwarded-port"),
         ({"Forwarded": "for=10.0.0.1"}, "forwarded"),
+        ({"Via": "1.1 proxy"}, "via"),
     ],
 )
 @pytest.mark.parametrize("path", [PREDICT, "/predict", "/v1/tasks", "/metrics"])
@@ -272,15 +305,30 @@ def test_the_bentoml_door_goes_through_the_same_checks(client: httpx.Client, tin
     assert reply.status_code == 200
     assert reply.json()["model_version"] == tiny_versions[0]
     assert reply.json()["predictions"][0]["label"] == "parcel"
-    for body, status in (
-        ({"task": "tiny-intent"}, 422),
-        ({"task": "tiny-intent", "texts": ["a", " "]}, 422),
-        ({"task": "nope", "text": "a"}, 404),
+    for content, status, word in (
+        (b"{", 400, "not JSON"),
+        (b'{"text": "a"}', 422, "task"),
+        (b'{"task": "tiny-intent"}', 422, "neither was given"),
+        (b'{"task": "tiny-intent", "texts": ["a", " "]}', 422, "blank"),
+        (b'{"task": "tiny-intent", "text": 3}', 422, "got 3"),
+        (b'{"task": "tiny-intent", "text": "a", "top_k": "3"}', 422, "top_k"),
+        (b'{"task": "tiny-intent", "text": "a", "more": 1}', 422, "unknown field"),
+        (b'{"task": "nope", "text": "a"}', 404, "nope"),
     ):
-        reply = client.post("/predict", json=body)
-        assert (reply.status_code, reply.json()["status"]) == (status, status)
+        assert_problem(client.post("/predict", content=content, headers=JSON), status, word)
     reply = client.post("/predict", content=b"{}", headers={"Content-Type": "text/plain"})
     assert_problem(reply, 415, "application/json")
+    assert_problem(client.get("/predict"), 405, "POST")
+
+
+def test_bentomls_own_client_is_answered(server: Server) -> None:
+    code = (
+        "import sys, bentoml\n"
+        "with bentoml.SyncHTTPClient(sys.argv[1]) as client:\n"
+        "    print(client.predict(task='tiny-intent', texts=['lost parcel'])['predictions'][0]['label'])"
+    )
+    run = subprocess.run([sys.executable, "-c", code, server.url], capture_output=True, text=True, check=False)
+    assert run.stdout == "parcel\n", run.stderr
 
 
 def test_metrics_add_up_over_the_workers(server: Server) -> None:
@@ -315,8 +363,26 @@ def test_logs_hold_no_texts(server: Server, client: httpx.Client) -> None:
     assert "zebrafish" not in server.log.read_text()
 
 
-def test_serving_imports_nothing_of_learning(server: Server) -> None:
+def test_serving_imports_nothing_of_learning(server: Server, tiny_home: Path) -> None:
     loaded = [str(path) for worker in server.workers() for path in (region.path for region in worker.memory_maps())]
     assert any("onnxruntime" in path for path in loaded)
-    learning = ("/torch/", "/pandas/", "/pyarrow/", "/sklearn/", "/scipy/")
-    assert not [path for path in loaded if any(name in path for name in learning)]
+    assert not [path for path in loaded if "/torch/" in path]
+    code = (
+        "import asyncio, sys; from core.settings import load_settings; from service.requests import validated\n"
+        "from service.app import Regrade; Regrade.to_asgi(); worker = Regrade.worker; worker.live.refresh()\n"
+        "asyncio.run(worker.predictor.predict('tiny-intent', validated({'text': 'parcel'})))\n"
+        "print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    environment = {
+        **os.environ,
+        "REGRADE_HOME": str(tiny_home),
+        "BENTOML_HOME": str(tiny_home / "bentoml"),
+        "REGRADE_TASKS": "tiny-intent",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    modules = set(run.stdout.split())
+    assert "onnxruntime" in modules
+    assert not modules & {"torch", "transformers", "optimum", "sklearn", "scipy", "pyarrow", "training", "regrade"}

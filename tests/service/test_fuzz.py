@@ -23,6 +23,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_no_request_breaks_the_service(server: Server, mode: GenerationMode) -> None:
     api: Any = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    statuses: set[int] = set()
     operations = [result.ok() for result in api.get_all_operations()]
     assert len(operations) == 5
     for operation in operations:
@@ -32,6 +33,11 @@ def test_no_request_breaks_the_service(server: Server, mode: GenerationMode) -> 
         @settings(max_examples=50, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(generation_mode=mode))
         def sends(case: Any) -> None:
-            case.call_and_validate(checks=CHECKS)
+            if case.path_parameters and mode == GenerationMode.POSITIVE:
+                case.path_parameters["task"] = "tiny-intent"  # an invented name would never reach a model
+            reply = case.call()
+            statuses.add(reply.status_code)
+            case.validate_response(reply, checks=CHECKS)
 
         sends()
+    assert mode == GenerationMode.NEGATIVE or 200 in statuses

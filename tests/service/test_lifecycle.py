@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +13,14 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 import uvicorn
 
 from core.settings import load_settings
 from feedback.deployments import record_deployment
 from feedback.store import open_store
+from service.artifact import SCOPE, read_manifest, sha256_of, write_manifest
 from service.exchange import Incoming, Receive, Scope, Send, json_reply
 from tests.support.server import ROOT, Server, free_port, is_ready, run_server, wait_until
 
@@ -89,13 +92,50 @@ def test_a_version_that_cannot_be_loaded_changes_nothing(
         graph = server.home / "bentoml" / "models" / "tiny-intent" / second / "model.int8.onnx"
         graph.write_bytes(graph.read_bytes()[:-100])
         store = open_store(load_settings(home=server.home).store_url)
-        for version in (second, "never-made"):
-            record_deployment(store, "tiny-intent", version, "test", "tests")
-            wait_until(lambda version=version: f"version {version} of tiny-intent cannot" in server.log.read_text())
+        record_deployment(store, "tiny-intent", second, "test", "tests")
+        wait_until(lambda: f"version {second} of tiny-intent cannot" in server.log.read_text())
+        assert "has changed since it was made" in server.log.read_text()
         with server.client() as client:
             reply = client.post(PREDICT, json={"text": "parcel"})
-        assert (reply.status_code, reply.json()["model_version"]) == (200, first)
-        assert "has changed since it was made" in server.log.read_text()
+            assert (reply.status_code, reply.json()["model_version"]) == (200, first)
+
+
+def test_a_version_that_comes_later_is_served_then(
+    tiny_home: Path, tiny_versions: tuple[str, str], tmp_path: Path
+) -> None:
+    """The deployment may be seen before the version is in this host's store."""
+    first, second = tiny_versions
+    with run_server(tiny_home, tmp_path, workers=1) as server, server.client() as client:
+        folder = server.home / "bentoml" / "models" / "tiny-intent" / second
+        folder.rename(tmp_path / "elsewhere")
+        store = open_store(load_settings(home=server.home).store_url)
+        record_deployment(store, "tiny-intent", second, "test", "tests")
+        wait_until(lambda: "it is served once it is there" in server.log.read_text())
+        assert client.post(PREDICT, json={"text": "parcel"}).json()["model_version"] == first
+        (tmp_path / "elsewhere").rename(folder)
+        wait_until(lambda: client.post(PREDICT, json={"text": "parcel"}).json()["model_version"] == second, 10)
+        assert server.log.read_text().count("it is served once it is there") == 1
+
+
+def test_whatever_a_version_raises_later_ones_are_noticed(
+    tiny_home: Path, tiny_versions: tuple[str, str], tmp_path: Path
+) -> None:
+    """A manifest that fits its files, a graph that does not fit its statistics: only running it shows."""
+    first, second = tiny_versions
+    with run_server(tiny_home, tmp_path, workers=1) as server, server.client() as client:
+        store = open_store(load_settings(home=server.home).store_url)
+        models = server.home / "bentoml" / "models" / "tiny-intent"
+        broken = models / "broken"
+        shutil.copytree(models / second, broken)
+        np.savez(broken / SCOPE, whiten=np.ones((3, 2)), centroids=np.ones((1, 2)), curve=np.ones(3))
+        manifest = read_manifest(broken)
+        files = manifest.files | {SCOPE: sha256_of(broken / SCOPE)}
+        write_manifest(broken, manifest.model_copy(update={"version": "broken", "files": files}))
+        record_deployment(store, "tiny-intent", "broken", "test", "tests")
+        wait_until(lambda: "version broken of tiny-intent cannot" in server.log.read_text())
+        assert client.post(PREDICT, json={"text": "parcel"}).json()["model_version"] == first
+        record_deployment(store, "tiny-intent", second, "test", "tests")
+        wait_until(lambda: client.post(PREDICT, json={"text": "parcel"}).json()["model_version"] == second, 10)
 
 
 def test_sigterm_drains_first_and_every_request_gets_its_answer(tiny_home: Path, tmp_path: Path) -> None:
@@ -174,6 +214,7 @@ def test_uvicorn_tells_that_a_caller_has_gone() -> None:
     [
         ({"REGRADE_PORT": "abc"}, "REGRADE_PORT is 'abc'"),
         ({"REGRADE_TASKS": "nope"}, "REGRADE_TASKS names nope"),
+        ({"REGRADE_HOST": "0.0.0.0"}, "REGRADE_HOST is '0.0.0.0'"),
         ({"REGRADE_RUNNER": "cuda"}, "REGRADE_RUNNER is 'cuda'"),
         ({"REGRADE_DATABASE_URL": "mysql+nothing://x"}, "REGRADE_DATABASE_URL"),
     ],

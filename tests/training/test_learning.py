@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from training.finetune import FineTuner, Fit, seeded, warm_then_linear
 from training.frozen import choose_strength, fit_head
 from training.losses import contrastive_loss
 from training.model import Network, load_network
-from training.parity import check_parity
+from training.parity import Parity, _refuse_bad, check_parity
 from training.rows import Row
 from training.scope_fit import Signals, fit_curve, fit_statistics, with_curve
 
@@ -95,6 +96,46 @@ def test_the_temperature_is_found_again() -> None:
     found = calibrate((logits * 3).astype(np.float32), targets)
     assert found.ece_after < 0.03 < found.ece_before
     assert calibrate(logits[:3].astype(np.float32), targets[:3]).temperature == 1.0
+
+
+@pytest.mark.parametrize(("n", "margin", "lowest"), [(10, 2.2, 0.8), (40, 2.2, 0.6), (40, 5.0, 0.85), (400, 2.2, 0.35)])
+def test_rows_that_are_all_right_do_not_make_every_confidence_one(n: int, margin: float, lowest: float) -> None:
+    targets = np.arange(n, dtype=np.int64) % 2
+    logits = (np.eye(2)[targets] * margin).astype(np.float32)
+    found = calibrate(logits, targets)
+    assert lowest < found.temperature < 1.0
+    assert 0.0 < found.ece_after < found.ece_before
+
+
+def test_hundreds_of_rows_outweigh_the_prior() -> None:
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(800, 5))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    targets = np.array([rng.choice(5, p=row) for row in chances], dtype=np.int64)
+    assert fit_temperature((logits * 3).astype(np.float32), targets) == pytest.approx(3.0, rel=0.1)
+    few = fit_temperature((logits * 3).astype(np.float32)[:10], targets[:10])
+    assert 1.0 < few < 2.5
+
+
+def test_a_temperature_at_its_bound_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 3, 300)
+    logits = rng.normal(size=(300, 3)).astype(np.float32)
+    with caplog.at_level(logging.WARNING, "regrade.calibrate"):
+        calibrate(logits, targets)
+        assert not caplog.records
+        assert calibrate(logits * 1000, targets).temperature == pytest.approx(20.0, rel=0.01)
+    assert "at a bound" in caplog.text
+
+
+@pytest.mark.parametrize(("n", "flips", "refused"), [(12, 1, False), (40, 4, False), (60, 6, True), (512, 20, False)])
+def test_a_version_is_refused_for_many_flips_and_not_for_one(n: int, flips: int, refused: bool) -> None:
+    parity = Parity(n, 1e-6, 1e-7, 0.1, 0.01, (n - flips) / n)
+    if not refused:
+        _refuse_bad(parity)
+        return
+    with pytest.raises(ModelError, match="the int8 graph chooses"):
+        _refuse_bad(parity)
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [0, 1, 2]])

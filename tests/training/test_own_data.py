@@ -7,11 +7,14 @@ import pytest
 
 from core.errors import ConflictError, DataError, TaskError
 from core.settings import Settings, load_settings
+from regrade.train import _train
+from service.artifact import read_metrics
+from service.model_store import version_folder
 from tasks.catalogue import TaskFolder, find_task
 from tasks.declaration import OUT_OF_SCOPE, read_task
 from training.own_data import name_from, new_task, task_for_data, write_rows
 from training.rows import Row, read_rows
-from training.train import train
+from training.train import Trained, train
 
 
 @pytest.fixture
@@ -64,6 +67,39 @@ def test_a_version_without_gold_says_that_it_cannot_be_gated(
     assert trained.manifest.gate.decision == "ungated"
     assert "cannot be gated" in trained.report.read_text(encoding="utf-8")
     (bare.folder).rmdir()
+
+
+@pytest.mark.parametrize("failure", [DataError("no usable rows"), KeyboardInterrupt()])
+def test_a_task_made_for_a_training_that_fails_is_removed(
+    home: Settings, data: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr("training.train.train", fails)
+    with pytest.raises(type(failure)):
+        _train(home, "mail", data, (None, None), quick=True, seed=None)
+    assert not (home.own_tasks / "mail").exists()
+    kept = task_for_data(home, data, "mail")
+    with pytest.raises(type(failure)):
+        _train(home, "mail", data, (None, None), quick=True, seed=None)
+    assert kept.folder.train_file.exists(), "it was there before"
+
+
+def test_rows_not_used_are_in_report_and_figures_of_a_task_made_at_once(
+    settings: Settings, folder: TaskFolder, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_tiny_base(settings: Settings, made: TaskFolder, *args: Path | None, **options: bool) -> Trained:
+        small = made.task.model_copy(update={"base": folder.task.base, "max_length": 32})
+        return train(settings, TaskFolder(small, made.folder), *args, **{**options, "shown": False})  # type: ignore[arg-type]
+
+    monkeypatch.setattr("training.train.train", on_tiny_base)
+    trained = _train(settings, "at-once", data, (None, None), quick=True, seed=None)
+    assert [(fault.line, fault.msg[:13]) for fault in trained.faults] == [(127, "text is empty")]
+    assert read_metrics(version_folder("at-once", trained.manifest.version))["rows"]["not_used"] == 1
+    page = trained.report.read_text(encoding="utf-8")
+    assert "1 rows of" in page
+    assert str(data) in page
 
 
 def test_quotes_and_line_breaks_in_labels_survive_the_declaration(home: Settings, tmp_path: Path) -> None:

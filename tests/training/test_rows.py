@@ -37,8 +37,37 @@ def test_every_bad_row_is_reported_by_its_line(tmp_path: Path) -> None:
 
 def test_an_unclosed_quote_is_reported_and_not_dropped_in_silence(tmp_path: Path) -> None:
     found = read_rows(write(tmp_path / "a.csv", 'text,label\ngood,a\n"never closed,b\nrest,c\n'))
-    assert [row.text for row in found.rows] == ["good"]
+    assert found.rows == [Row("good", "a", 2), Row("rest", "c", 4)]
     assert [fault.line for fault in found.faults] == [3]
+
+
+def test_a_stray_quote_costs_its_own_line_only(tmp_path: Path) -> None:
+    lines = [
+        "text,label",
+        "one,a",
+        '"hello" she said,b',
+        '"two\nlines",a',
+        '"open,b',
+        "three,c",
+        '"shut" too,b',
+        "four,a",
+    ]
+    found = read_rows(write(tmp_path / "a.csv", "\n".join(lines)))
+    assert found.rows == [Row("one", "a", 2), Row("two\nlines", "a", 4), Row("three", "c", 7), Row("four", "a", 9)]
+    assert [fault.line for fault in found.faults] == [3, 6, 8]
+    assert all("check its quotes" in fault.msg for fault in found.faults)
+
+
+def test_a_row_of_many_lines_that_is_not_used_tells_all_of_them(tmp_path: Path) -> None:
+    found = read_rows(write(tmp_path / "a.csv", 'text,label\ngood,a\n"open,b\nlost,c\n he left",d,e\nrest,c\n'))
+    assert [row.text for row in found.rows] == ["good", "rest"]
+    assert [fault.line for fault in found.faults] == [3]
+    assert "to line 5" in found.faults[0].msg
+
+
+def test_a_header_that_cannot_be_read_is_not_replaced_by_the_next_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 1 of .*header"):
+        read_rows(write(tmp_path / "a.csv", '"text" x,label\ntext,label\ngood,a\n'))
 
 
 def test_json_lines_take_integer_labels_and_report_the_rest(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from training.near import groups, near_twins
 from training.rows import Row
-from training.split import KEEP, split_rows
+from training.split import KEEP, _Sharing, split_rows
 
 WORDS = [
     "parcel",
@@ -55,6 +56,18 @@ def test_labels_get_their_share() -> None:
     rows = [Row("".join(rng.choice(alphabet, 12)), str(at % 4)) for at in range(400)]
     parts = split_rows(rows, {"gold": 0.2}, 7)
     assert Counter(rows[position].label for position in parts["gold"]) == {"0": 20, "1": 20, "2": 20, "3": 20}
+
+
+def test_many_rows_are_shared_out_in_linear_time() -> None:
+    n = 60_000
+    sharing = _Sharing([str(at % 4) for at in range(n)], {"gold": 0.2})
+    started = time.perf_counter()
+    placed = [at for at in range(n) if sharing.place([at], fill=False)]
+    assert time.perf_counter() - started < 5  # well under one; a pass over all rows for each placed takes half a minute
+    parts = sharing.parts()
+    assert parts["gold"] == placed
+    assert len(placed) == n // 5
+    assert parts["train"] == sorted(set(range(n)) - set(placed))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from core.errors import TaskError
@@ -10,8 +12,11 @@ from service.artifact import read_metrics, verify_files
 from service.classifier import load_classifier
 from service.model_store import version_folder
 from tasks.catalogue import TaskFolder
+from training.examples import Examples
+from training.learn import Lesson
 from training.rows import Row
-from training.train import Trained, train
+from training.scope_fit import fit_statistics
+from training.train import Trained, _parity_rows, train
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["quick", "full"])
@@ -60,6 +65,36 @@ def test_figures_hold_no_text(trained: Trained) -> None:
     assert figures["measured_on"] == "gold"
     assert figures["rows"]["train"] == 120
     assert figures["parity"]["fp32_torch_max"] < 1e-3
+    assert figures["parity"]["n"] == 120, "all rows, not only the few that calibrate"
+
+
+def test_parity_looks_at_held_out_rows_first_and_all_over_the_file() -> None:
+    parts = {"train": list(range(2000)), "validation": [2000, 2001], "calibration": [2002, 2003]}
+    chosen = _parity_rows(Lesson(Examples([], np.zeros(0, dtype=np.int64)), parts, [], 2))
+    assert chosen[:4] == [2002, 2003, 2000, 2001]
+    assert 400 <= len(chosen) <= 512
+    assert len(set(chosen)) == len(chosen)
+    assert max(chosen[4:]) > 1900
+
+
+@pytest.mark.parametrize(
+    ("quick", "refit", "used"), [(False, False, "train"), (False, True, "all"), (True, False, "all")]
+)
+def test_scope_statistics_are_of_the_rows_that_were_fitted_on(
+    settings: Settings, folder: TaskFolder, monkeypatch: pytest.MonkeyPatch, quick: bool, refit: bool, used: str
+) -> None:
+    counts: list[int] = []
+
+    def spy(embeddings: Any, targets: Any, n_labels: int) -> Any:
+        counts.append(len(targets))
+        return fit_statistics(embeddings, targets, n_labels)
+
+    monkeypatch.setattr("training.train.fit_statistics", spy)
+    recipe = folder.task.training.model_copy(update={"epochs": 1, "refit": refit})
+    task = folder.task.model_copy(update={"training": recipe})
+    trained = train(settings, TaskFolder(task, folder.folder), quick=quick, shown=False)
+    rows = read_metrics(stored(trained))["rows"]
+    assert counts == [rows["parts"]["train"] if used == "train" else rows["train"]]
 
 
 def test_the_report_stands_alone(trained: Trained, settings: Settings) -> None:

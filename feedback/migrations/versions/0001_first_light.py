@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("id", _SERIAL, autoincrement=True, nullable=False),
         sa.Column("scope", sa.String(200), nullable=False),
         sa.Column("key", sa.String(255), nullable=False),
+        sa.Column("token", sa.String(36), nullable=False),
         sa.Column("request_sha256", sa.String(64), nullable=False),
         sa.Column("reply", sa.LargeBinary),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
