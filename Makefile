@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVE := $(VENV)/.set-up-to-serve
 DEV := $(VENV)/.set-up-to-develop
-BENCHMARKS ?= batching serving memory
+BENCHMARKS ?= starters batching serving memory banking77
 QUIET_LIBRARIES := HF_HUB_OFFLINE=1 BENTOML_DO_NOT_TRACK=True TOKENIZERS_PARALLELISM=false
 
 help: ## show this
@@ -42,7 +42,7 @@ format: $(DEV) ## put the code into its form
 ci: ## run all that CI runs
 	bash .ci/run
 
-bench: $(DEV) ## run the benchmarks, about ten minutes; needs wrk
+bench: $(DEV) ## run the benchmarks, about an hour; needs wrk and the public data
 	@set -e; for name in $(BENCHMARKS); do echo "$$name"; $(QUIET_LIBRARIES) $(BIN)/python -m "benchmarks.$$name"; done
 
 bento: $(SERVE) ## pack the service and its live models into a Bento

@@ -88,3 +88,7 @@ class OverloadedError(RegradeError):
 
 class UnavailableError(RegradeError):
     """Draining, no live model, or the store is away (HTTP 503)."""
+
+
+class CallerGoneError(Exception):
+    """The caller disconnected before the answer; nobody is left to tell, so that this is no `RegradeError`."""

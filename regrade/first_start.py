@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.errors import NotFoundError
+from core.errors import NotFoundError, RegradeError
 from regrade.output import say, warn
 
 if TYPE_CHECKING:
@@ -35,14 +35,23 @@ def ensure_versions(settings: Settings) -> dict[str, str | None]:
     store = open_store(settings.store_url)
     try:
         live = {task: deployment.version for task, deployment in live_deployments(store).items()}
-        versions: dict[str, str | None] = {}
-        for name, folder in find_tasks(settings).items():
+        versions: dict[str, str | None] = dict(live)
+        failures: list[Exception] = []
+        tasks = find_tasks(settings)
+        for name, folder in tasks.items():
             if name in live:
-                versions[name] = live[name]
                 _check_stored(name, live[name])
-            else:
+                continue
+            try:
                 versions[name] = _first_version(settings, store, folder)
-        return versions
+            except (RegradeError, ImportError) as error:  # one task that cannot be trained must not stop the others
+                failures.append(error)
+                versions[name] = None
+                warn(f"{name} has no model: {error}")
+        found = {name: versions[name] for name in tasks}
+        if failures and not any(found.values()):
+            raise failures[0]
+        return found
     finally:
         store.close()
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from core.errors import OverloadedError
+from core.errors import CallerGoneError, OverloadedError
 from service.batching import plan_batches
 from service.classifier import Classifier
 from service.encoding import Encoding
@@ -98,7 +98,7 @@ class Batcher:
             OverloadedError: the queue is full (at once), or the request waited too long (from the future).
         """
         if self._waiting_texts and self._waiting_texts + len(texts) > self._max_queue:
-            self._metrics.dropped("full")
+            self._metrics.dropped(classifier, "full")
             raise OverloadedError(f"{self._waiting_texts} texts are waiting and {self._max_queue} may; try again later")
         loop = asyncio.get_running_loop()
         request = _Waiting(classifier, texts, loop.create_future(), is_gone, time.monotonic(), missing=len(texts))
@@ -179,14 +179,14 @@ class Batcher:
         if request.future.done():
             return True
         if request.is_gone():
-            self._end(request, "gone", OverloadedError("the caller disconnected"))
+            self._end(request, "gone", CallerGoneError())
         elif time.monotonic() - request.enqueued_at > self._timeout_s:
             message = f"the request waited longer than {self._timeout_s:g} s; try again later"
             self._end(request, "expired", OverloadedError(message))
         return request.future.done()
 
     def _end(self, request: _Waiting, reason: str, error: Exception) -> None:
-        self._metrics.dropped(reason)
+        self._metrics.dropped(request.classifier, reason)
         request.future.set_exception(error)
 
     def _compute(self, slots: list[_Slot]) -> None:

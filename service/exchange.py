@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from core.errors import MalformedError, TooLargeError
+from core.errors import CallerGoneError, MalformedError, TooLargeError
 from service.problems import PROBLEM, Headers
 from service.requests import MAX_BODY
 
@@ -24,10 +24,6 @@ _BODY_TIMEOUT_S = 10.0
 """Seconds in which a body must arrive: a caller that stops in the middle holds nothing for longer."""
 
 
-class CallerGoneError(Exception):
-    """The caller disconnected before its request was complete; nobody is left to answer."""
-
-
 @dataclass(slots=True)
 class Incoming:
     """A request: its `scope`, lower-case `headers`, and the path's `parameters`."""
@@ -36,6 +32,8 @@ class Incoming:
     receive: Receive
     headers: Mapping[bytes, bytes]
     parameters: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+    """The model version that answers, once it is known."""
 
     def is_gone(self) -> bool:
         """Tell whether the caller has disconnected.

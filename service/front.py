@@ -16,9 +16,9 @@ from typing import Any
 
 import orjson
 
-from core.errors import NotFoundError
+from core.errors import CallerGoneError, NotFoundError
 from service.access import check_json, check_open_mode
-from service.exchange import App, CallerGoneError, Incoming, Receive, Reply, Scope, Send, json_reply, problem_reply
+from service.exchange import App, Incoming, Receive, Reply, Scope, Send, json_reply, problem_reply
 from service.idempotency import answered_once
 from service.openapi import DOCS_PAGE, openapi_document
 from service.problems import problem, problem_of
@@ -100,7 +100,8 @@ class Front:
         await reply.send(send)
         task = incoming.parameters.get("task", "")
         known = task if task in self._worker.live.tasks else ""
-        self._worker.metrics.answered(endpoint, known, reply.status, time.perf_counter() - started)
+        elapsed = time.perf_counter() - started
+        self._worker.metrics.answered(endpoint, known, incoming.version, reply.status, elapsed)
 
     def _find(self, incoming: Incoming) -> tuple[str, Handler]:
         path, method = incoming.scope["path"], incoming.scope["method"]
@@ -144,7 +145,9 @@ class Front:
         self._worker.live.folder(task)  # an unknown task is said so before anything is remembered for it
 
         async def work() -> bytes:
-            return orjson.dumps(await self._worker.predictor.predict(task, request, incoming.is_gone))
+            reply = await self._worker.predictor.predict(task, request, incoming.is_gone)
+            incoming.version = str(reply["model_version"])
+            return orjson.dumps(reply)
 
         key = incoming.headers.get(b"idempotency-key")
         if key is None:

@@ -38,12 +38,12 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register every metric; once a registry."""
         self._requests = Counter(
-            "regrade_requests_total", "Requests answered.", ("endpoint", "task", "status"), registry=registry
+            "regrade_requests_total", "Requests answered.", ("endpoint", *_MODEL, "status"), registry=registry
         )
         self._latency = Histogram(
             "regrade_request_seconds",
             "Time from the request's head to the reply's.",
-            ("endpoint", "task"),
+            ("endpoint", *_MODEL),
             buckets=_SECONDS,
             registry=registry,
         )
@@ -77,7 +77,7 @@ class Metrics:
         self._dropped = Counter(
             "regrade_dropped_total",
             "Requests that were not computed: queue full, waited too long (expired), caller gone, or failed.",
-            ("reason",),
+            (*_MODEL, "reason"),
             registry=registry,
         )
         self._live = Gauge(
@@ -107,10 +107,10 @@ class Metrics:
             )
         return children
 
-    def answered(self, endpoint: str, task: str, status: int, seconds: float) -> None:
-        """Count a reply; `endpoint` is a route's template, `task` empty where there is none."""
-        self._of_status(endpoint, task, str(status)).inc()
-        self._of_endpoint(endpoint, task).observe(seconds)
+    def answered(self, endpoint: str, task: str, version: str, status: int, seconds: float) -> None:
+        """Count a reply; `endpoint` is a route's template, `task` and `version` are empty where there is none."""
+        self._of_status(endpoint, task, version, str(status)).inc()
+        self._of_endpoint(endpoint, task, version).observe(seconds)
 
     def queue_waited(self, classifier: Classifier, seconds: float) -> None:
         """Count how long a request waited before its first text was taken."""
@@ -131,9 +131,9 @@ class Metrics:
         children.out_of_scope.observe(out_of_scope)
         children.labels[label].inc()
 
-    def dropped(self, reason: str) -> None:
+    def dropped(self, classifier: Classifier, reason: str) -> None:
         """Count a request that was not computed."""
-        self._dropped.labels(reason).inc()
+        self._dropped.labels(classifier.manifest.task, classifier.manifest.version, reason).inc()
 
     def went_live(self, new: Manifest, old: Manifest | None) -> None:
         """Say which version answers from now on."""

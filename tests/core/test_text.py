@@ -16,6 +16,9 @@ from core.text import MAX_TEXT_LENGTH, normalise, text_fault, text_hash
         ("", "empty"),
         ("   \n\t", "blank"),
         ("\u200b\u200d\ufeff", "blank"),
+        *((char, "blank") for char in "\u3164\u2800\u115f\u1160\uffa0\ufe0f\u180e\u034f\u0001\u0301\u0378\U000e0041"),
+        (" \u3164\ufe0f\n\u2800", "blank"),
+        ("\ud800", "surrogate"),
         ("a\x00b", "U+0000"),
         ("x" * (MAX_TEXT_LENGTH + 1), "10,001 characters"),
         ("a\ud800", "surrogate"),
@@ -25,7 +28,10 @@ def test_unusable_texts_are_explained(text: str, word: str) -> None:
     assert word in (text_fault(text) or "")
 
 
-@pytest.mark.parametrize("text", ["a", "?", "😡", "退款", "x" * MAX_TEXT_LENGTH, "👩‍👩‍👧‍👦", "ok\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["a", "?", "😡", "退款", "x" * MAX_TEXT_LENGTH, "👩‍👩‍👧‍👦", "ok\n", "\u3164é", "ㅋ", "⠓", "٣", "…", "❤\ufe0f"],
+)
 def test_usable_texts_have_no_fault(text: str) -> None:
     assert text_fault(text) is None
 
