@@ -57,7 +57,7 @@ def fp32_accuracy(version: Path, folder: Path) -> float:
     classifier = load_classifier(version, file=FP32)
     best = classifier.classify([text for text, _ in rows]).scores.probabilities.argmax(axis=1)
     right = [classifier.label_names[position] == label for position, (_, label) in zip(best, rows, strict=True)]
-    return sum(right) / len(right)
+    return float(sum(right) / len(right))
 
 
 def main() -> None:
