@@ -69,10 +69,10 @@ def send_load(port: int, path: str, bodies: Path, *, clients: int, seconds: floa
         [*command, f"http://127.0.0.1:{port}"], env=environment, check=True, capture_output=True, text=True
     ).stdout
     seen: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
-    answered = max(1, seen["requests"]) * texts
+    answered = max(1, seen["requests"] - seen["failed"]) * texts
     return Load(
         **seen,
-        texts_per_s=seen["requests"] * texts / seen["seconds"],
+        texts_per_s=answered / seen["seconds"],
         server_cpu_s_per_1000=(cpu_seconds(server) - cpu) / answered * 1000,
         client_cpu_share=(_children_cpu() - client) / seen["seconds"],
     )

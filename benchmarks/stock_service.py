@@ -19,6 +19,7 @@ _OPTIONS: dict[str, Any] = {
     "workers": len(os.sched_getaffinity(0)),
     "traffic": {"timeout": 30},
     "logging": {"access": {"enabled": False}},
+    "envs": [{"name": "OPENBLAS_NUM_THREADS", "value": "1"}, {"name": "OMP_NUM_THREADS", "value": "1"}],
 }
 
 

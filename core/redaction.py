@@ -155,18 +155,24 @@ def _card_windows(text: str, groups: Sequence[tuple[int, int]]) -> Iterator[tupl
 
 def _cards(text: str) -> Iterator[_Span]:
     for run in _CARD_RUN.finditer(text):
-        groups = [group.span() for group in _DIGITS.finditer(text, run.start(), run.end())]
-        groups = groups[_is_word(text[run.start() - 1 : run.start()]) :]
-        groups = groups[: len(groups) - _is_word(text[run.end() : run.end() + 1])]
         # Other numbers stand beside cards, and some windows over both agree by chance: windows that overlap go
         # together, so that none of them hides the end of the real one.
-        begin = finish = -1
-        for start, end in _card_windows(text, groups):
-            if start >= finish > 0:
-                yield begin, finish, "<CARD>"
-            begin, finish = (start, end) if start >= finish else (begin, max(finish, end))
-        if finish > 0:
+        begin = finish = 0
+        for start, end in _card_windows(text, _card_groups(text, run)):
+            if start >= finish:
+                if finish:
+                    yield begin, finish, "<CARD>"
+                begin = start
+            finish = max(finish, end)
+        if finish:
             yield begin, finish, "<CARD>"
+
+
+def _card_groups(text: str, run: re.Match[str]) -> list[tuple[int, int]]:
+    groups = [group.span() for group in _DIGITS.finditer(text, run.start(), run.end())]
+    first = _is_word(text[run.start() - 1 : run.start()])
+    last = len(groups) - _is_word(text[run.end() : run.end() + 1])
+    return groups[first:last]
 
 
 def _is_word(char: str) -> bool:

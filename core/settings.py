@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     api_key: SecretStr = Field(SecretStr(""), description="Key that command-line clients send to the service.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log level shown.")
     max_queue: int = Field(
-        512, ge=256, le=100_000, description="Texts that may wait in one worker before requests get 429."
+        1024, ge=256, le=100_000, description="Texts that may wait in one worker before requests get 429."
     )
     batch_tokens: int = Field(
         512, ge=64, le=65_536, description="Padded tokens in one batch at most; bounds a worker's memory."

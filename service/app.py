@@ -44,6 +44,8 @@ class FrontedService(bentoml.Service[Any]):
     # What passes through BentoML is rare; tracing it costs more than answering it.
     tracing={"excluded_urls": ".*"},
     logging={"access": {"enabled": False}},
+    # A worker is one core: numpy's BLAS would start a thread a core, which spin and take the time of other workers.
+    envs=[{"name": "OPENBLAS_NUM_THREADS", "value": "1"}, {"name": "OMP_NUM_THREADS", "value": "1"}],
 )
 class Regrade:
     """Text classifiers that know when to ask a person."""

@@ -21,6 +21,7 @@ Compute = Callable[[Ints, Ints], tuple[Floats, Floats]]
 _BUDGET = 512
 _TORCH_BUDGET = 4096
 _TORCH_TEXTS = 128
+_TORCH_RUN_COST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def run_all(
     lock. torch spreads one call over the cores itself and wants larger batches.
     """
     large = isinstance(compute, TorchCompute)
-    size = (_TORCH_BUDGET, _TORCH_TEXTS) if large else (_BUDGET, MAX_TEXTS)
+    size = (_TORCH_BUDGET, _TORCH_TEXTS, _TORCH_RUN_COST) if large else (_BUDGET, MAX_TEXTS)
     batches = plan_batches([len(encoding.ids) for encoding in encodings], *size)
 
     def one(batch: list[int]) -> tuple[Floats, Floats]:
