@@ -94,24 +94,24 @@ def measure(folder: Path, settings: Settings, rounds: int, seconds: float) -> tu
             "BENTOML_DO_NOT_TRACK": "True",
         }
         pids = {peer.name: stack.enter_context(serving(peer.target, peer.port, environment)) for peer in PEERS}
-        for number in range(rounds + 1):
+        for _ in range(rounds):
             for size, clients in ((1, 1), (1, 16), (1, 64), (64, 4), (64, 16)):
                 for peer in PEERS:
-                    load = send_load(
-                        peer.port,
-                        peer.path,
-                        (ours if peer.name == OURS else stock)[size],
-                        clients=clients,
-                        seconds=seconds if number else 2,
-                        texts=size,
-                        server=pids[peer.name],
-                    )
-                    if number:  # round 0 warms up
-                        loads[peer.name, size, clients].append(load)
+                    bodies = (ours if peer.name == OURS else stock)[size]
+                    # A burst before each measurement: a server that stood idle finds its pages and caches cold.
+                    for span in (1.0, seconds):
+                        load = send_load(
+                            peer.port,
+                            peer.path,
+                            bodies,
+                            clients=clients,
+                            seconds=span,
+                            texts=size,
+                            server=pids[peer.name],
+                        )
+                    loads[peer.name, size, clients].append(load)
             for size in (1, 64):
-                raw = raw_loop(folder, texts_file, size, seconds if number else 2)
-                if number:
-                    raws[size].append(raw)
+                raws[size].append(raw_loop(folder, texts_file, size, seconds))
     return loads, raws
 
 
