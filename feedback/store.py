@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from core.errors import SettingError, UnavailableError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_WAL_TIMEOUT_S = 10.0
 
 
 class Store:
@@ -160,8 +163,23 @@ def _make_folder(folder: Path) -> None:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """Let SQLAlchemy begin transactions itself, and set what every connection needs."""
     connection.isolation_level = None
-    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+    for pragma in ("busy_timeout=10000", "foreign_keys=ON", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
+    _use_wal(connection)
+
+
+def _use_wal(connection: Any) -> None:
+    """Switch to write-ahead logging; several processes may do so at once, and SQLite does not let them wait for it."""
+    end = time.monotonic() + _WAL_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
