@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,8 @@ class Store:
                 f"REGRADE_DATABASE_URL cannot be used ({type(error).__name__}). Expected sqlite:///FILE or "
                 "postgresql://USER:PASSWORD@HOST/DATABASE; the latter needs the `postgres` extra"
             ) from None
+        file = self.engine.url.database if self.is_sqlite else None
+        self._turn = _Turn(Path(f"{file}.lock")) if file and file != ":memory:" else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -63,8 +69,21 @@ class Store:
         Raises:
             UnavailableError: the database is away.
         """
-        with _translated(), self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        turn = self._turn.taken() if self._turn else nullcontext()
+        with (
+            _translated(),
+            turn,
+            self.engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
             yield connection
+
+    def now(self, connection: Connection) -> datetime:
+        """Return the moment by the database's clock, which all who share it agree on; for leases and their expiry."""
+        if self.is_sqlite:  # one host, one clock
+            return datetime.now(UTC)
+        moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return moment
 
     def lock(self, connection: Connection, name: str) -> None:
         """Let nobody else who asks for the lock `name` go on before this write transaction ends.
@@ -106,6 +125,46 @@ class Store:
         self.engine.dispose()
 
 
+class _Turn:
+    """The right to write to an SQLite file, given in the order of asking to all threads and processes of this host.
+
+    SQLite itself lets writers poll, so that one of two busy ones may wait for seconds; the kernel queues those who wait
+    for a file lock, and frees it when its holder dies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files = threading.local()
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold the turn in this block."""
+        descriptor = self._descriptor()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _descriptor(self) -> int:
+        """Return this thread's own open file: two threads with one would hold the lock together."""
+        held: _OpenFile | None = getattr(self._files, "held", None)
+        if held is None or held.process != os.getpid():
+            held = self._files.held = _OpenFile(self._path)
+        return held.descriptor
+
+
+class _OpenFile:
+    """A descriptor that is closed when its thread ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.process = os.getpid()
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
 def open_store(url: str) -> Store:
     """Return the store at `url`, its tables up to date.
 
@@ -132,6 +191,8 @@ def _translated() -> Iterator[None]:
         raise UnavailableError(f"the store did not answer ({type(error.orig).__name__}); try again later") from error
     except SQLAlchemyError as error:
         raise UnavailableError(f"the store cannot be used: {error}") from error
+    except OSError as error:
+        raise UnavailableError(f"the store cannot be used: {error.strerror} ({error.filename})") from error
 
 
 def _make_engine(url: str) -> Engine:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from core.errors import CallerGoneError, MalformedError, TooLargeError
+from core.roles import Caller
 from service.problems import PROBLEM, Headers
 from service.requests import MAX_BODY
 
@@ -19,6 +20,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 JSON = b"application/json"
+
+NOBODY = Caller("", "app", tasks=frozenset())
+"""The caller before anybody has looked at the key."""
 
 _BODY_TIMEOUT_S = 10.0
 """Seconds in which a body must arrive: a caller that stops in the middle holds nothing for longer."""
@@ -32,8 +36,10 @@ class Incoming:
     receive: Receive
     headers: Mapping[bytes, bytes]
     parameters: dict[str, str] = field(default_factory=dict)
+    caller: Caller = NOBODY
     version: str = ""
     """The model version that answers, once it is known."""
+    _body: bytes | None = None
 
     def is_gone(self) -> bool:
         """Tell whether the caller has disconnected.
@@ -44,13 +50,18 @@ class Incoming:
         return bool(getattr(getattr(self.receive, "__self__", None), "disconnected", False))
 
     async def body(self) -> bytes:
-        """Return the whole body.
+        """Return the whole body; it is read once and kept.
 
         Raises:
             TooLargeError: it is over `MAX_BODY`, by its declared or its real length.
             MalformedError: the rest of it did not come in time.
             CallerGoneError: the caller disconnected before the end.
         """
+        if self._body is None:
+            self._body = await self._read()
+        return self._body
+
+    async def _read(self) -> bytes:
         declared = self.headers.get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > MAX_BODY:
             raise TooLargeError(

@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
@@ -23,28 +22,14 @@ from service.idempotency import answered_once
 from service.openapi import DOCS_PAGE, openapi_document
 from service.problems import problem, problem_of
 from service.requests import PredictRequest, parse_predict, parse_predict_with_task
+from service.routing import Endpoint, Handler, Route
 from service.views import describe_models, describe_tasks
 from service.worker import Worker
 
 logger = logging.getLogger("regrade.front")
 
-Handler = Callable[[Incoming], Awaitable[Reply]]
-
 _PASSED_ON = re.compile(r"/(?:metrics|docs\.json|schema\.json|healthz|static_content/[\w.-]+)")
 """Paths that BentoML answers, to GET and HEAD."""
-
-
-@dataclass(frozen=True)
-class Route:
-    """A path template such as `/v1/tasks/{task}/predict` and what answers each method."""
-
-    template: str
-    handlers: dict[str, Handler]
-
-    def pattern(self) -> re.Pattern[str]:
-        """Return what matches the template's paths; each parameter is one path segment."""
-        literal = re.escape(self.template).replace(r"\{", "{").replace(r"\}", "}")
-        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", literal))
 
 
 class Front:
@@ -56,15 +41,15 @@ class Front:
         self._worker = worker
         self._openapi = orjson.dumps(openapi_document())
         routes = [
-            Route("/v1/tasks/{task}/predict", {"POST": self._predict}),
-            Route("/predict", {"POST": self._predict_by_bentoml}),
-            Route("/v1/tasks", {"GET": self._tasks}),
-            Route("/v1/models/{task}", {"GET": self._models}),
-            Route("/livez", {"GET": self._livez}),
-            Route("/readyz", {"GET": self._readyz}),
-            Route("/openapi.json", {"GET": self._openapi_json}),
-            Route("/docs", {"GET": self._docs}),
-            Route("/", {"GET": self._index}),
+            Route("/v1/tasks/{task}/predict", {"POST": Endpoint(self._predict, json=True)}),
+            Route("/predict", {"POST": Endpoint(self._predict_by_bentoml, json=True)}),
+            Route("/v1/tasks", {"GET": Endpoint(self._tasks)}),
+            Route("/v1/models/{task}", {"GET": Endpoint(self._models)}),
+            Route("/livez", {"GET": Endpoint(self._livez, roles=None)}),
+            Route("/readyz", {"GET": Endpoint(self._readyz, roles=None)}),
+            Route("/openapi.json", {"GET": Endpoint(self._openapi_json, roles=None)}),
+            Route("/docs", {"GET": Endpoint(self._docs, roles=None)}),
+            Route("/", {"GET": Endpoint(self._index, roles=None)}),
         ]
         self._routes = [(route, route.pattern()) for route in routes]
 
@@ -110,8 +95,8 @@ class Front:
             if match is None:
                 continue
             incoming.parameters = match.groupdict()
-            handler = route.handlers.get("GET" if method == "HEAD" else method)
-            return route.template, handler or _refusing(method, route)
+            endpoint = route.methods.get("GET" if method == "HEAD" else method)
+            return route.template, endpoint.handler if endpoint else _refusing(method, route)
         raise NotFoundError(f"nothing is at {path[:200]!r}; /docs shows what there is")
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -180,7 +165,7 @@ class Front:
 
 
 def _refusing(method: str, route: Route) -> Handler:
-    allowed = ", ".join(route.handlers)
+    allowed = ", ".join(route.methods)
 
     async def refuse(_: Incoming) -> Reply:
         body = problem(405, f"{method} is not allowed on {route.template}; expected {allowed}")

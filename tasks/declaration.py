@@ -10,7 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.errors import TaskError
-from core.redaction import KINDS, Kind
+from core.redaction import KINDS
+from core.redaction import Kind as RedactionKind
+
+Kind = Literal["single_label", "multi_label"]
+"""What an answer is: one label, or any number of them. Only `single_label` tasks can be trained so far."""
 
 OUT_OF_SCOPE = "out_of_scope"
 """Reserved label of starter rows that no label covers; never a class of a model."""
@@ -41,6 +45,11 @@ class Label(_Declared):
     id: int = Field(ge=1)
     name: str = Field(min_length=1, max_length=200)
     description: str = Field("", max_length=500)
+    replaces: list[int] = Field(
+        default_factory=list,
+        description="Ids of labels of earlier revisions that this one takes over: several make a merger; one that "
+        "several labels replace was split, and its items are asked again.",
+    )
 
 
 class Training(_Declared):
@@ -66,20 +75,88 @@ class Training(_Declared):
     seed: int = Field(7, ge=0)
 
 
+class Triage(_Declared):
+    """When a person is asked about a prediction."""
+
+    max_error: float = Field(
+        0.05, gt=0, lt=1, description="Share of wrong answers accepted among those that no person looks at."
+    )
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="How sure to be that `max_error` is kept.")
+    audit: float = Field(
+        0.02, gt=0, le=1, description="Share of all predictions drawn at random for review, confident ones included."
+    )
+    budget: int | None = Field(
+        None, ge=1, description="Reviews a day that people have time for; asks for fewer, but never below `audit`."
+    )
+    drift: bool = Field(True, description="Whether texts unlike the ones learnt from are drawn more often.")
+
+
+class Review(_Declared):
+    """How people's answers settle an item."""
+
+    strategy: Literal["expert", "crowd", "combined"] = Field(
+        "expert",
+        description="`expert`: one answer by a qualified person; `crowd`: several independent answers; `combined`: "
+        "crowd first, disagreement goes to an expert.",
+    )
+    experts: list[str] = Field(
+        default_factory=list,
+        description="People whose single answer settles an item; empty: everybody granted the task under `expert`, "
+        "reviewers under `combined`.",
+    )
+    answers: int = Field(3, ge=2, le=50, description="Independent answers asked for at first by a crowd.")
+    most_answers: int = Field(5, ge=2, le=50, description="Most answers asked for while a crowd is unsure.")
+    certainty: float = Field(0.9, gt=0.5, lt=1, description="Posterior probability from which a crowd is sure.")
+    aggregation: Literal["majority", "dawid_skene", "weighted"] = Field(
+        "dawid_skene", description="How a crowd's answers become one."
+    )
+    lease_seconds: int = Field(600, ge=10, le=86_400, description="How long a claimed item is held without heartbeat.")
+    hide_suggestions: float = Field(
+        0.1, ge=0, le=1, description="Share of items shown without suggestions, so that people's own view is known."
+    )
+    check_rate: float = Field(0.05, ge=0, le=0.5, description="Share of claimed items that are check items.")
+    trust_floor: float = Field(
+        0.6, ge=0, lt=1, description="Accuracy on check items below which a person's answers stop counting."
+    )
+    trust_after: int = Field(10, ge=1, description="Check items answered before the trust floor holds.")
+
+    @model_validator(mode="after")
+    def _check_answers(self) -> Review:
+        """Refuse a limit below the first number."""
+        if self.strategy != "expert" and self.most_answers < self.answers:
+            raise ValueError(f"most_answers ({self.most_answers}) is below answers ({self.answers}); raise it")
+        return self
+
+
+class Reports(_Declared):
+    """How far direct feedback from applications is believed."""
+
+    per_minute: int = Field(60, ge=1, description="Reports a minute from one key, or in open mode; more get 429.")
+    review_from: float = Field(
+        0.0, ge=0, le=1, description="Confidence from which a prediction that was reported wrong becomes an item."
+    )
+    as_answer: bool = Field(
+        False, description="Whether a reported label counts as one answer of a crowd; otherwise it only opens the item."
+    )
+
+
 class Task(_Declared):
     """Something to classify, as declared under one revision."""
 
     name: TaskName
-    kind: Literal["single_label"] = "single_label"
+    kind: Kind = "single_label"
     title: str = ""
     description: str = ""
     revision: int = Field(1, ge=1)
     languages: list[str] = Field(default_factory=lambda: ["en"], min_length=1)
     base: str = Field("minilm-l6", description="Bundled encoder, local folder, or hub name.")
     max_length: int = Field(128, ge=8, le=512, description="Tokens that the model sees; longer texts are cut.")
-    redact: list[Kind] = Field(default_factory=lambda: list(KINDS))
+    redact: list[RedactionKind] = Field(default_factory=lambda: list(KINDS))
     labels: list[Label] = Field(min_length=2)
     training: Training = Field(default_factory=Training)
+    triage: Triage = Field(default_factory=Triage)
+    review: Review = Field(default_factory=Review)
+    reports: Reports = Field(default_factory=Reports)
 
     @model_validator(mode="after")
     def _check_labels(self) -> Task:
