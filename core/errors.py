@@ -37,12 +37,24 @@ class NotFoundError(RegradeError):
     """Nothing has that name or id."""
 
 
+class UngrantedError(NotFoundError):
+    """A task, or something of it, that the caller has no grant for: told like one that does not exist (HTTP 404)."""
+
+
 class ConflictError(RegradeError):
     """The request contradicts what is already recorded."""
 
 
+class ReusedKeyError(ConflictError):
+    """An `Idempotency-Key` came again with another body."""
+
+
 class MalformedError(RegradeError):
     """The request cannot be read at all: not JSON, or cut short (HTTP 400)."""
+
+
+class UnauthenticatedError(RegradeError):
+    """No key came, or none that is good (HTTP 401)."""
 
 
 class ForbiddenError(RegradeError):

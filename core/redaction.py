@@ -3,6 +3,9 @@
 One function serves training and serving, so that what is stored is what was judged. It is on the hot path: a text
 without a digit or an `@` costs one scan. Every pattern is linear in the length of the text.
 
+Characters that are drawn as nothing, which web pages put into long numbers and telephones around them, are seen
+through: such a text is read a few times more, and only what is replaced loses them.
+
 Payment cards are checked with the Luhn algorithm (ISO/IEC 7812-1), IBANs with MOD 97-10 (ISO 13616, ISO/IEC 7064).
 """
 
@@ -12,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Literal, get_args
 
 Kind = Literal["email", "phone", "card", "iban", "account", "order"]
@@ -31,6 +35,19 @@ _ASCII_FORMS |= dict.fromkeys("\u00a0\u2007\u2009\u202f\u3000", " ") | dict.from
 )
 _ASCII_FORMS |= {"\ufe6b": "@", "\u2019": "'"}
 _FOREIGN = re.compile(rf"[{''.join(map(re.escape, _ASCII_FORMS))}]|(?![0-9])\d")
+
+# Drawn as nothing, or only around the character before: format characters, selectors of a form, the keycap.
+_NOTHING = (
+    r"\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u20e3\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef"
+)
+_UNSEEN = re.compile(rf"[{_NOTHING}]+")
+# The same, but for those between a letter and a digit: there they may stand for a space.
+_UNSEEN_IN_WORDS = re.compile(
+    rf"(?<![^\W_])(?<![{_NOTHING}])[{_NOTHING}]++"
+    rf"|(?<=[^\W\d_])[{_NOTHING}]++(?!\d)"
+    rf"|(?<=\d)[{_NOTHING}]++(?![^\W\d_])"
+)
+_READINGS = 3
 
 _DOMAIN = re.compile(r"@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _IBAN = re.compile(r"\b(?=([A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]){11,30})\b)")
@@ -185,7 +202,9 @@ def _matches(pattern: re.Pattern[str], group: int, placeholder: str, text: str) 
         yield match.start(group), match.end(group), placeholder
 
 
-_STEPS: dict[Kind, tuple[Callable[[str], Iterator[_Span]], ...]] = {
+_Step = Callable[[str], Iterator[_Span]]
+
+_STEPS: dict[Kind, tuple[_Step, ...]] = {
     "email": (_emails,),
     "iban": (_ibans,),
     "card": (_cards,),
@@ -211,6 +230,27 @@ def _replace(text: str, spans: Sequence[_Span]) -> str:
     return "".join([*pieces, text[done:]])
 
 
+def _replace_cells(cells: Sequence[str], spans: Sequence[_Span]) -> list[str]:
+    """Replace spans of cells: then a letter of a placeholder is a cell. What was unseen after a span stays."""
+    pieces: list[str] = []
+    done = 0
+    for start, end, placeholder in spans:
+        pieces += cells[done:start]
+        pieces += placeholder
+        pieces[-1] += cells[end - 1][1:]
+        done = end
+    return [*pieces, *cells[done:]]
+
+
+def _seen_places(plain: str, unseen: re.Pattern[str]) -> list[int]:
+    places: list[int] = []
+    done = 0
+    for run in unseen.finditer(plain):
+        places += range(done, run.start())
+        done = run.end()
+    return [*places, *range(done, len(plain))]
+
+
 class Redactor:
     """Replaces the chosen kinds of personal number; immutable, safe to share between threads."""
 
@@ -218,14 +258,48 @@ class Redactor:
         """Look for `kinds` only; an empty sequence leaves every text as it is."""
         self.kinds = frozenset(kinds)
         self._steps = [step for kind in _ORDER_OF_WORK if kind in self.kinds for step in _STEPS[kind]]
+        self._addresses = _STEPS["email"] if "email" in self.kinds else ()
 
     def __call__(self, text: str) -> str:
         """Return `text` with each personal number replaced by `<EMAIL>`, `<PHONE>`, `<CARD>` and so on."""
         if _SUSPECT.search(text) is None:
             return text
+        hides = not text.isascii() and _UNSEEN.search(text) is not None
+        return self._read_through(text) if hides else self._read(text)
+
+    def _read(self, text: str) -> str:
         plain = _in_ascii(text)
         for step in self._steps:
             if spans := list(step(plain)):
                 # The two differ in characters, never in positions, so the same spans fit both.
                 text, plain = _replace(text, spans), _replace(plain, spans)
         return text
+
+    def _read_through(self, text: str) -> str:
+        """Read `text` as broken addresses, as broken numbers, as it is, and as broken words; again, until it stays.
+
+        What would be found in part by a later reading goes by an earlier one. A replacement may show more to the next
+        reading: a text that does not stay after a few is freed of all that is unseen, because only then is it certain
+        that redacting again would change nothing.
+        """
+        for _ in range(_READINGS):
+            before = text
+            text = self._read_without(text, _UNSEEN, self._addresses)
+            text = self._read_without(text, _UNSEEN_IN_WORDS, self._steps)
+            text = self._read_without(self._read(text), _UNSEEN, self._steps)
+            if text == before:
+                return text
+        return self._read(_UNSEEN.sub("", text))
+
+    def _read_without(self, text: str, unseen: re.Pattern[str], steps: Sequence[_Step]) -> str:
+        plain = _in_ascii(text)
+        places = _seen_places(plain, unseen)
+        if not places:
+            return text
+        # What is read is the seen characters; each keeps the unseen ones after it in its cell.
+        cells = [text[start:end] for start, end in pairwise([*places, len(text)])]
+        plain = "".join([plain[place] for place in places])
+        for step in steps:
+            if spans := list(step(plain)):
+                cells, plain = _replace_cells(cells, spans), _replace(plain, spans)
+        return text[: places[0]] + "".join(cells)

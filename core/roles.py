@@ -9,6 +9,8 @@ Role = Literal["app", "annotator", "reviewer", "admin"]
 ALL_ROLES: frozenset[Role] = frozenset(get_args(Role))
 REVIEWERS: frozenset[Role] = frozenset({"reviewer", "admin"})
 """Who sees everything of their tasks: reasons, predictions of others, all answers; adjudicates, imports, exports."""
+APPS: frozenset[Role] = frozenset({"app", "reviewer", "admin"})
+"""Who asks for predictions and sends feedback."""
 ANNOTATORS: frozenset[Role] = frozenset({"annotator", "reviewer", "admin"})
 """Who works the queue."""
 ADMINS: frozenset[Role] = frozenset({"admin"})

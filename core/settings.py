@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     request_timeout: float = Field(
         10.0, gt=0, le=600, description="Seconds after which a request still waiting is dropped and answered 429."
     )
+    record: Literal["all", "off"] = Field(
+        "all", description="`all` predictions are remembered; `off`: none, and nobody is asked, for measuring."
+    )
+    keep_days: int = Field(
+        30, ge=1, le=36_500, description="Days for which predictions without an item or a report are kept."
+    )
     drain_seconds: float = Field(
         1.0, ge=0, le=600, description="Seconds between readiness going false and the listener closing on SIGTERM."
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 Reason = Literal["low_confidence", "out_of_scope", "audit", "drift", "disagreement", "user_report", "imported", "check"]
 """Why a person is asked; the first four are automatic, and at most one is given a prediction."""
@@ -17,7 +17,7 @@ AUTOMATIC: tuple[Reason, ...] = ("low_confidence", "out_of_scope", "audit", "dri
 Stage = Literal["crowd", "expert"]
 """Who is asked about an item: every annotator of the task, or qualified people only."""
 
-OUTSIDE = "out_of_scope"
+OUTSIDE: Final = "out_of_scope"
 """The value of an answer or resolution that no label covers."""
 
 Value = int | tuple[int, ...] | Literal["out_of_scope"]
@@ -92,13 +92,13 @@ class Recording:
 class Quality:
     """What is known of one annotator of a task.
 
-    `confusion[known][given]` counts answers to items whose label is known (check items). `weight`, 0 to 1, is the
-    estimated accuracy. Answers of one who is not `trusted` are kept and do not count.
+    `confusion[known][given]` counts answers to check items, and expected answers to resolved ones. `weight`, 0 to 1, is
+    the estimated accuracy. Answers of one who is not `trusted` are kept and do not count.
     """
 
     weight: float = 0.8
     trusted: bool = True
-    confusion: dict[Value, dict[Value, int]] = field(default_factory=dict)
+    confusion: dict[Value, dict[Value, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, select, update
 
-from core.errors import ConflictError
+from core.errors import ConflictError, ReusedKeyError
 from core.ids import new_id
 from feedback.schema import replies
 from feedback.store import Store
@@ -20,20 +20,29 @@ ABANDONED_AFTER = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
+class KeptReply:
+    """What was answered: HTTP status and body."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True)
 class Reservation:
     """A key taken for one request. `reply` is what was answered before, or None when this request is the first."""
 
     scope: str
     key: str
     token: str
-    reply: bytes | None
+    reply: KeptReply | None
 
 
 def reserve(store: Store, scope: str, key: str, request_sha256: str) -> Reservation:
     """Take `key` within `scope` for the request whose body hashes to `request_sha256`.
 
     Raises:
-        ConflictError: the key was used with another body, or its first request is still at work.
+        ReusedKeyError: the key was used with another body.
+        ConflictError: its first request is still at work.
     """
     now = datetime.now(UTC)
     with store.write() as connection:
@@ -48,16 +57,16 @@ def reserve(store: Store, scope: str, key: str, request_sha256: str) -> Reservat
             connection.execute(replies.insert().values(taken))
             return Reservation(scope, key, token, None)
     if row.request_sha256 != request_sha256:
-        raise ConflictError(f"Idempotency-Key {key!r} was used with another body; use a new key for a new request")
+        raise ReusedKeyError(f"Idempotency-Key {key!r} was used with another body; use a new key for a new request")
     if row.reply is None:
         raise ConflictError(f"the first request with Idempotency-Key {key!r} is still at work; try again in a moment")
-    return Reservation(scope, key, row.token, row.reply)
+    return Reservation(scope, key, row.token, KeptReply(row.status or 200, row.reply))
 
 
-def keep_reply(store: Store, reservation: Reservation, reply: bytes) -> None:
+def keep_reply(store: Store, reservation: Reservation, reply: KeptReply) -> None:
     """Remember what was answered."""
     with store.write() as connection:
-        connection.execute(update(replies).where(_is(reservation)).values(reply=reply))
+        connection.execute(update(replies).where(_is(reservation)).values(status=reply.status, reply=reply.body))
 
 
 def give_up(store: Store, reservation: Reservation) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -25,6 +26,22 @@ from core.errors import SettingError, UnavailableError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _WAL_TIMEOUT_S = 10.0
+
+_POSTGRES_PATIENCE = {"connect_timeout": 3, "tcp_user_timeout": 5_000, "keepalives_idle": 5, "keepalives_interval": 2}
+"""Seconds, and once milliseconds, after which a server that does not answer at all counts as away."""
+
+_JSON_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+
+
+def _from_json(value: Any) -> Any:
+    """Read JSON; SQLite's column type makes a number of a value that is nothing but one, before it gets here."""
+    return orjson.loads(value) if isinstance(value, str | bytes) else value
+
+
+_JSON: dict[str, Any] = {
+    "json_serializer": lambda value: orjson.dumps(value, option=_JSON_OPTIONS).decode(),
+    "json_deserializer": _from_json,
+}
 
 
 class Store:
@@ -120,6 +137,39 @@ class Store:
             current = MigrationContext.configure(connection).get_current_revision()
         return current == ScriptDirectory.from_config(_migrations()).get_current_head()
 
+    def check(self) -> None:
+        """Ask the database for a sign of life.
+
+        Raises:
+            UnavailableError: the database is away.
+        """
+        with self.read() as connection:
+            connection.execute(select(1))
+
+    def wipe(self) -> None:
+        """Leave nothing of deleted rows in an SQLite file and its log, at the cost of rewriting the file.
+
+        Deleted cells are zeroed anyway, but pages that were split or merged may keep copies of what moved. PostgreSQL
+        reuses the room of deleted rows in its own time (`VACUUM`).
+
+        Raises:
+            UnavailableError: the database is away, or somebody reads an old state of it for too long.
+        """
+        if not self.is_sqlite:
+            return
+        with _translated(), self._turn.taken() if self._turn else nullcontext():
+            raw = self.engine.raw_connection()
+            try:
+                cursor = raw.cursor()
+                cursor.execute("VACUUM")
+                busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.Error as error:
+                raise UnavailableError(f"deleted rows cannot be overwritten now ({error}); try again later") from error
+            finally:
+                raw.close()
+        if busy:
+            raise UnavailableError("deleted rows are still in the log, because somebody reads it; try again later")
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
@@ -202,10 +252,10 @@ def _make_engine(url: str) -> Engine:
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         raise ArgumentError("neither SQLite nor PostgreSQL")
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+        return create_engine(parsed, pool_pre_ping=True, connect_args=_POSTGRES_PATIENCE, **_JSON)
     if parsed.database:
         _make_folder(Path(parsed.database).parent)
-    engine = create_engine(parsed)
+    engine = create_engine(parsed, **_JSON)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -224,7 +274,7 @@ def _make_folder(folder: Path) -> None:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     """Let SQLAlchemy begin transactions itself, and set what every connection needs."""
     connection.isolation_level = None
-    for pragma in ("busy_timeout=10000", "foreign_keys=ON", "synchronous=FULL"):
+    for pragma in ("busy_timeout=10000", "foreign_keys=ON", "synchronous=FULL", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
     _use_wal(connection)
 

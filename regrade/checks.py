@@ -55,13 +55,27 @@ def _address(settings: Settings) -> Iterator[Check]:
     from regrade.serve import check_port
     from service.worker import check_address
 
-    check_address(settings)
+    check_address(settings, has_keys=not settings.is_loopback and _has_keys(settings))
     try:
         check_port(settings)
     except RegradeError as error:
         yield Check("port", "warn", str(error), "nothing to mend if it is Regrade itself that is being served")
     else:
         yield Check("port", "ok", f"{settings.host} port {settings.port} is free")
+
+
+def _has_keys(settings: Settings) -> bool:
+    """Tell whether a key was ever made, changing nothing."""
+    from feedback.keys import any_keys
+    from feedback.store import Store
+
+    if not settings.database_url and not (settings.home / "regrade.sqlite3").exists():
+        return False
+    store = Store(settings.store_url)
+    try:
+        return store.is_up_to_date() and any_keys(store)
+    finally:
+        store.close()
 
 
 def _runner(settings: Settings) -> Iterator[Check]:

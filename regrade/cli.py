@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from core.errors import RegradeError, SettingError
-from regrade import bento, doctor, evaluate, models, predict, serve, task, train
+from regrade import audit, bento, doctor, evaluate, keys, models, predict, serve, task, train, triage, webhooks
 from regrade.output import fail
 
 _TRAIN_EXTRA = {
@@ -36,6 +36,10 @@ app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("predict", epilog=predict.EPILOG)(predict.predict)
 app.add_typer(task.app, name="task")
 app.add_typer(models.app, name="models")
+app.add_typer(triage.app, name="triage")
+app.add_typer(keys.app, name="keys")
+app.add_typer(audit.app, name="audit")
+app.add_typer(webhooks.app, name="webhooks")
 app.command("bento", epilog=bento.EPILOG)(bento.bento)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 

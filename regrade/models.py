@@ -91,6 +91,19 @@ def _headlines(manifest: Manifest) -> list[tuple[str, Any]]:
         ("base", f"{manifest.base.name} ({manifest.base.licence})"),
         ("gate", "; ".join([manifest.gate.decision, *manifest.gate.reasons])),
         ("temperature", manifest.temperature),
+        *_triage(manifest),
         ("snapshot", manifest.snapshot_sha256),
         *(("file", f"{name} sha256:{digest[:16]}…") for name, digest in manifest.files.items()),
+    ]
+
+
+def _triage(manifest: Manifest) -> list[tuple[str, Any]]:
+    """Say when a person is asked, and what is promised of the answers that nobody looks at."""
+    risk, scope = manifest.risk, manifest.scope_threshold
+    if risk is None or scope is None:
+        return [("triage", "no thresholds were fitted; train again for some")]
+    least = min(manifest.thresholds.values(), default=0.0)
+    return [
+        ("triage", f"asks below a confidence of {least:.4g} or above an out-of-scope score of {scope:.4g}"),
+        ("risk", f"at most {risk.max_error:.1%} wrong unreviewed, {risk.confidence:.0%} sure: {risk.note}"),
     ]

@@ -26,7 +26,9 @@ EPILOG = (
 
 
 def serve(
-    host: Annotated[str | None, typer.Option(help="Loopback address to listen on; else REGRADE_HOST.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on, loopback while there are no keys; else REGRADE_HOST.")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="TCP port to listen on; else REGRADE_PORT.")] = None,
     workers: Annotated[int | None, typer.Option(help="Serving processes; else REGRADE_WORKERS, or one a core.")] = None,
     task: Annotated[
@@ -40,16 +42,35 @@ def serve(
     settings = prepare(host=host, port=port, workers=workers, tasks=tuple(task) if task else None)
     from regrade.first_start import ensure_versions
     from service.runner import choose_runner
-    from service.worker import check_address
 
-    check_address(settings)
-    check_port(settings)
     check_home(settings.home)
+    check_keys(settings)
+    check_port(settings)
 
     runner = choose_runner(settings.runner)
     versions = ensure_versions(settings)
     _announce(settings, versions, runner)
     _become_bentoml(settings)
+
+
+def check_keys(settings: Settings) -> None:
+    """Check that nobody can come in without a key but from this machine, and write the admin key at the first start.
+
+    Raises:
+        SettingError: the address is open to others and there are no keys, or the admin key cannot be written.
+        UnavailableError: the store is away.
+    """
+    from feedback.keys import any_keys
+    from feedback.store import open_store
+    from service.admin_key import AdminKey
+    from service.worker import check_address
+
+    store = open_store(settings.store_url)
+    try:
+        check_address(settings, has_keys=any_keys(store))
+    finally:
+        store.close()
+    AdminKey(settings.home)
 
 
 def check_port(settings: Settings) -> None:

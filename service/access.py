@@ -1,7 +1,8 @@
-"""Who may come in. For now there are no keys, so that only this machine may, and only as itself (open mode).
+"""What a request must bring to be let in, apart from a key: `callers.py` looks at those.
 
-A browser on this machine visits other sites too: the Host must be loopback against DNS rebinding, the Origin ours
-against cross-site requests, and forwarded headers are refused because a proxy means that others can come in.
+In open mode, while there are no keys, only this machine may come in, and only as itself. A browser on this machine
+visits other sites too: the Host must be loopback against DNS rebinding, the Origin ours against cross-site requests,
+and forwarded headers are refused because a proxy means that others can come in.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from core.errors import ForbiddenError, MediaTypeError
+from core.errors import ForbiddenError, MediaTypeError, NotFoundError, UngrantedError
+from core.roles import Caller
+from service.live import LiveModels
+from tasks.catalogue import TaskFolder
 
 _FORWARDED = (b"forwarded", b"via", b"x-real-ip")
 
@@ -46,6 +50,20 @@ def check_json(headers: Mapping[bytes, bytes]) -> None:
     given = headers.get(b"content-type", b"")
     if given.split(b";", 1)[0].strip().lower() != b"application/json":
         raise MediaTypeError(f"Content-Type must be application/json; got {given.decode('latin-1')!r}")
+
+
+def granted_task(live: LiveModels, caller: Caller, task: str) -> TaskFolder:
+    """Return a served task that `caller` has a grant for.
+
+    Raises:
+        NotFoundError: no such task is served.
+        UngrantedError: it is served, but not for this caller; the message is the same.
+    """
+    if task in live.tasks and caller.may_see(task):
+        return live.tasks[task]
+    names = ", ".join(name for name in live.tasks if caller.may_see(name))
+    kind = UngrantedError if task in live.tasks else NotFoundError
+    raise kind(f"no task {task[:100]!r} here; this service has: {names or 'none'}")
 
 
 @lru_cache(maxsize=256)

@@ -49,6 +49,26 @@ class Gate(_Part):
     reasons: list[str] = Field(default_factory=list)
 
 
+class Risk(_Part):
+    """What is promised of the answers that no person looks at, and on which rows it was tested.
+
+    The promise holds for traffic like those `rows`, of which `outside` are out of scope: an out-of-scope text that is
+    answered counts as wrong.
+    """
+
+    max_error: float = Field(gt=0, lt=1, description="Share of wrong answers accepted among the unreviewed ones.")
+    confidence: float = Field(gt=0, lt=1, description="How sure to be that `max_error` is kept.")
+    certified: bool = Field(description="Whether the thresholds passed the test; otherwise they are estimates.")
+    rows: int = Field(ge=0, description="Held-out rows that served for nothing else.")
+    outside: int = Field(ge=0, description="How many of them are out of scope.")
+    answered: int = Field(ge=0, description="How many of them are answered without a person at these thresholds.")
+    errors: int = Field(ge=0, description="How many of the answered ones are wrong.")
+    more_needed: int | None = Field(
+        None, description="About how many more rows a certificate needs; null: it is there, or no number would do."
+    )
+    note: str = Field(description="The result and its assumption in a sentence or two.")
+
+
 class Manifest(_Part):
     """Everything about a model version that is not an array; `format` changes when old readers would misread it."""
 
@@ -65,6 +85,13 @@ class Manifest(_Part):
     thresholds: dict[str, float] = Field(
         default_factory=dict, description="Confidence below which an answer is doubtful, by label; empty: none fitted."
     )
+    scope_threshold: float | None = Field(
+        None, ge=0, le=1, description="Out-of-scope score above which an answer is doubtful; null: none fitted."
+    )
+    drift_from: float | None = Field(
+        None, ge=0, le=1, description="Score that a tenth of the task's own held-out texts exceed; null: not measured."
+    )
+    risk: Risk | None = Field(None, description="What the thresholds promise; null: made before they were fitted.")
     method: Literal["full", "quick"]
     base: Base
     snapshot_sha256: str = Field(description="Hash of the rows it was trained on.")

@@ -34,11 +34,15 @@ WINDOW_TOKENS = 2_048
 
 @dataclass(slots=True)
 class Judged:
-    """What the model says of one text: `probabilities` `(n_labels,)`, out-of-scope score, and whether it was cut."""
+    """What the model says of one text: `probabilities` `(n_labels,)`, out-of-scope score, and whether it was cut.
+
+    `text` is the redacted one, which it judged.
+    """
 
     probabilities: Floats
     out_of_scope: float
     truncated: bool
+    text: str
 
 
 @dataclass(slots=True)
@@ -206,7 +210,8 @@ class Batcher:
             return
         out_of_scope = scores.out_of_scope.tolist()
         for row, slot in enumerate(slots):
-            judged = Judged(scores.probabilities[row], out_of_scope[row], slot.encoding.truncated)
+            encoding = slot.encoding
+            judged = Judged(scores.probabilities[row], out_of_scope[row], encoding.truncated, encoding.text)
             self._deliver(slot, judged)
 
     def _deliver(self, slot: _Slot, judged: Judged) -> None:

@@ -20,10 +20,11 @@ _CHARACTERS_A_TOKEN = 16
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A text's token ids with the special ones, at most `max_length`, and whether any were cut off."""
+    """A text's token ids with the special ones, at most `max_length`, and whether any were cut off; and the `text`."""
 
     ids: list[int]
     truncated: bool
+    text: str
 
 
 class Encoder:
@@ -44,8 +45,8 @@ class Encoder:
         if len(ids) <= limit and len(text) > limit * _CHARACTERS_A_TOKEN:
             ids = self.tokenizer.encode(text).ids
         if len(ids) <= limit:
-            return Encoding(ids, truncated=False)
-        return Encoding([*ids[: limit - 1], ids[-1]], truncated=True)
+            return Encoding(ids, truncated=False, text=text)
+        return Encoding([*ids[: limit - 1], ids[-1]], truncated=True, text=text)
 
     def pad(self, encodings: Sequence[Encoding]) -> tuple[Ints, Ints]:
         """Return `input_ids` and `attention_mask`, `(n_texts, longest)`; padding is at the end."""

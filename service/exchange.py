@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,11 @@ class Incoming:
         """
         return bool(getattr(getattr(self.receive, "__self__", None), "disconnected", False))
 
+    @property
+    def wants_head(self) -> bool:
+        """Whether the caller asked for the head of the reply alone."""
+        return bool(self.scope["method"] == "HEAD")
+
     async def body(self) -> bytes:
         """Return the whole body; it is read once and kept.
 
@@ -84,27 +89,55 @@ class Incoming:
 
 @dataclass(slots=True)
 class Reply:
-    """What goes out: a whole body and its media type."""
+    """What goes out: a whole body and its media type; with status 204 there is neither.
+
+    `kept` is remembered for an `Idempotency-Key` in place of the body, where that holds what is shown only once.
+    """
 
     status: int
     body: bytes
     media_type: bytes = JSON
     headers: Headers = field(default_factory=list)
+    kept: bytes | None = None
 
-    async def send(self, send: Send) -> None:
-        """Send it through ASGI."""
-        headers = [
-            (b"content-type", self.media_type),
-            (b"content-length", str(len(self.body)).encode()),
-            *self.headers,
-        ]
+    async def send(self, send: Send, incoming: Incoming) -> None:
+        """Send it through ASGI, without its body where `incoming` asked for the head alone."""
+        headers = self.headers
+        if self.status != 204:
+            length = str(len(self.body)).encode()
+            headers = [(b"content-type", self.media_type), (b"content-length", length), *headers]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
+        await send({"type": "http.response.body", "body": b"" if incoming.wants_head else self.body})
+
+
+class StreamedReply(Reply):
+    """What goes out piece by piece, for bodies too large to hold; status 200."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], media_type: bytes, headers: Headers | None = None) -> None:
+        """Send what `chunks` gives, as it comes; an error in it cuts the reply short, which clients notice."""
+        super().__init__(200, b"", media_type, headers or [])
+        self.chunks = chunks
+
+    async def send(self, send: Send, incoming: Incoming) -> None:
+        """Send it through ASGI until it ends or the caller has gone."""
+        headers = [(b"content-type", self.media_type), *self.headers]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        if not incoming.wants_head:
+            async for chunk in self.chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                if incoming.is_gone():
+                    return
+        await send({"type": "http.response.body", "body": b""})
 
 
 def json_reply(content: object, status: int = 200) -> Reply:
     """Return `content` as JSON."""
     return Reply(status, orjson.dumps(content))
+
+
+def empty_reply() -> Reply:
+    """Return the reply that says done, and nothing else (204)."""
+    return Reply(204, b"")
 
 
 def problem_reply(status: int, body: bytes, headers: Headers) -> Reply:

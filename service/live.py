@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from core.errors import NotFoundError, RegradeError, RunnerError, TaskError, UnavailableError
 from core.settings import Settings
 from feedback.deployments import Deployment, live_deployments
+from feedback.revisions import note_revision
 from feedback.store import Store
 from service.artifact import Manifest
 from service.classifier import Classifier, load_classifier
@@ -38,13 +39,15 @@ class LiveModels:
 
         Raises:
             RunnerError: the runner that the settings ask for is not available here.
-            TaskError: a task's declaration is wrong.
+            TaskError: a task's declaration is wrong, or changed its labels without a new revision.
+            UnavailableError: the store is away.
         """
         self._settings = settings
         self._store = store
         self._metrics = metrics
         self._runner = choose_runner(settings.runner)
-        self._tasks: Mapping[str, TaskFolder] = find_tasks(settings)
+        self._tasks: Mapping[str, TaskFolder] = {}
+        self._take(find_tasks(settings))
         self._live: dict[str, Classifier] = {}
         self._refused: dict[str, int] = {}
         self._missing: dict[str, int] = {}
@@ -118,11 +121,18 @@ class LiveModels:
         if not new:
             return
         try:
-            self._tasks = {**self._tasks, **find_tasks(self._settings)}
+            self._take(find_tasks(self._settings))
         except TaskError as error:
             logger.warning("new tasks cannot be read: %s", error)
             return
         self._foreign |= new - self._tasks.keys()
+
+    def _take(self, found: Mapping[str, TaskFolder]) -> None:
+        """Serve the tasks `found` as they are declared now; the store hears of every new revision first."""
+        for name, folder in found.items():
+            if self._tasks.get(name) != folder:
+                note_revision(self._store, folder.task)
+        self._tasks = {**self._tasks, **found}
 
     def _swap(self, deployment: Deployment) -> None:
         task, version = deployment.task, deployment.version

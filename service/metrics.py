@@ -87,6 +87,39 @@ class Metrics:
             registry=registry,
             multiprocess_mode="mostrecent",
         )
+        self._webhooks = Counter(
+            "regrade_webhook_deliveries_total",
+            "Attempts to send to webhooks: delivered, retried later, or failed for good.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._webhooks_waiting = Gauge(
+            "regrade_webhook_oldest_seconds",
+            "Age of the oldest event that some webhook has yet to take; 0: none waits.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
+        self._reviews = Counter(
+            "regrade_reviews_total", "Predictions that a person is asked about.", (*_MODEL, "reason"), registry=registry
+        )
+        self._recorded = Counter("regrade_records_total", "Predictions written into the store.", registry=registry)
+        self._record_seconds = Histogram(
+            "regrade_record_seconds",
+            "Time in which the store took a batch of predictions, commit included.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._lost = Counter(
+            "regrade_records_lost_total",
+            "Predictions and reports that neither the store nor the spool kept.",
+            registry=registry,
+        )
+        self._spooled = Gauge(
+            "regrade_spool_entries",
+            "Predictions and reports that wait on this host for the store.",
+            registry=registry,
+            multiprocess_mode="mostrecent",
+        )
         self._of_version: dict[str, _ModelMetrics] = {}
         self._of_endpoint = lru_cache(maxsize=1024)(self._latency.labels)
         self._of_status = lru_cache(maxsize=4096)(self._requests.labels)
@@ -135,8 +168,33 @@ class Metrics:
         """Count a request that was not computed."""
         self._dropped.labels(classifier.manifest.task, classifier.manifest.version, reason).inc()
 
+    def asked(self, classifier: Classifier, reason: str) -> None:
+        """Count a prediction that a person is asked about."""
+        self._reviews.labels(classifier.manifest.task, classifier.manifest.version, reason).inc()
+
+    def recorded(self, predictions: int, seconds: float) -> None:
+        """Count a batch that the store took."""
+        self._recorded.inc(predictions)
+        self._record_seconds.observe(seconds)
+
+    def records_lost(self, records: int) -> None:
+        """Count what could not be kept anywhere."""
+        self._lost.inc(records)
+
+    def spooled(self, entries: int) -> None:
+        """Say how much waits in the spool."""
+        self._spooled.set(entries)
+
     def went_live(self, new: Manifest, old: Manifest | None) -> None:
         """Say which version answers from now on."""
         if old is not None:
             self._live.labels(old.task, old.version).set(0)
         self._live.labels(new.task, new.version).set(1)
+
+    def webhook_tried(self, outcome: str) -> None:
+        """Count an attempt to send to a webhook: `delivered`, `retried` or `failed`."""
+        self._webhooks.labels(outcome).inc()
+
+    def webhooks_waited(self, oldest_s: float) -> None:
+        """Say how old the oldest event is that some webhook has yet to take, in seconds."""
+        self._webhooks_waiting.set(oldest_s)

@@ -52,6 +52,14 @@ def version_folder(task: str, version: str) -> Path:
         ) from error
 
 
+def version_names(task: str) -> list[str]:
+    """Return the versions of a task that are kept, whatever release made them."""
+    try:
+        return sorted(str(model.tag.version) for model in bentoml.models.list(task))
+    except NotFound:  # no version of it was ever saved
+        return []
+
+
 def list_versions(task: str) -> list[Manifest]:
     """Return the manifests of a task's versions, newest first; versions this release cannot read are left out."""
     try:

@@ -16,11 +16,13 @@ from core.errors import (
     OverloadedError,
     RegradeError,
     TooLargeError,
+    UnauthenticatedError,
     UnavailableError,
 )
 
 STATUSES: dict[type[RegradeError], int] = {
     MalformedError: 400,
+    UnauthenticatedError: 401,
     ForbiddenError: 403,
     NotFoundError: 404,
     ConflictError: 409,
@@ -63,6 +65,8 @@ def problem_of(error: Exception) -> tuple[int, bytes, Headers]:
     headers: Headers = []
     if isinstance(error, OverloadedError):
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    elif isinstance(error, UnauthenticatedError):
+        headers.append((b"www-authenticate", b"Bearer"))
     elif isinstance(error, UnavailableError):
         headers.append((b"retry-after", b"5"))
     return status, problem(status, str(error), errors), headers

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.ids import new_id
@@ -57,10 +59,10 @@ class PredictReply(_Reply):
     predictions: list[Prediction]
 
 
-def prediction(classifier: Classifier, judged: Judged, best: list[int]) -> dict[str, object]:
+def prediction(classifier: Classifier, judged: Judged, best: list[int]) -> dict[str, Any]:
     """Return one prediction in the form of `Prediction`, with the labels at the positions `best`, best first.
 
-    Built as a plain dict, without pydantic, because this is the hot path.
+    Built as a plain dict, without pydantic, because this is the hot path. `review` is filled in once it is committed.
     """
     names = classifier.label_names
     scores = [

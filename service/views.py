@@ -4,14 +4,78 @@ from __future__ import annotations
 
 import asyncio
 
-from service.artifact import Manifest
+from pydantic import BaseModel, ConfigDict
+
+from core.roles import Caller
+from service.artifact import Manifest, Risk
 from service.live import LiveModels
 from service.model_store import list_versions
 
 
-def describe_tasks(live: LiveModels) -> dict[str, object]:
-    """Return the body of `GET /v1/tasks`: labels, revision, live version and thresholds of each task."""
-    return {"tasks": [_task(live, name) for name in live.tasks]}
+class TaskLabel(BaseModel):
+    """A label of a task; its id outlives renames."""
+
+    id: int
+    name: str
+    description: str
+
+
+class TaskView(BaseModel):
+    """A task as `GET /v1/tasks` shows it."""
+
+    name: str
+    kind: str
+    title: str
+    description: str
+    languages: list[str]
+    revision: int
+    labels: list[TaskLabel]
+    live_version: str | None
+    thresholds: dict[str, float]
+    scope_threshold: float | None
+    risk: Risk | None
+
+
+class TasksView(BaseModel):
+    """Body of `GET /v1/tasks`."""
+
+    tasks: list[TaskView]
+
+
+class GateView(BaseModel):
+    """What the gate said of a version."""
+
+    decision: str
+    reasons: list[str]
+
+
+class VersionView(BaseModel):
+    """A model version as `GET /v1/models/{task}` shows it."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    version: str
+    live: bool
+    revision: int
+    method: str
+    created_at: str
+    metrics: dict[str, float]
+    gate: GateView
+    base: str
+    snapshot_sha256: str
+
+
+class ModelsView(BaseModel):
+    """Body of `GET /v1/models/{task}`."""
+
+    task: str
+    live_version: str | None
+    versions: list[VersionView]
+
+
+def describe_tasks(live: LiveModels, caller: Caller) -> dict[str, object]:
+    """Return the body of `GET /v1/tasks`: labels, revision, live version and thresholds of each granted task."""
+    return {"tasks": [_task(live, name) for name in live.tasks if caller.may_see(name)]}
 
 
 def _task(live: LiveModels, name: str) -> dict[str, object]:
@@ -27,6 +91,8 @@ def _task(live: LiveModels, name: str) -> dict[str, object]:
         "labels": [label.model_dump() for label in task.labels],
         "live_version": manifest.version if manifest else None,
         "thresholds": manifest.thresholds if manifest else {},
+        "scope_threshold": manifest.scope_threshold if manifest else None,
+        "risk": manifest.risk.model_dump() if manifest and manifest.risk else None,
     }
 
 

@@ -7,18 +7,33 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from random import Random
 from types import FrameType
 from typing import Any
 
 from prometheus_client import REGISTRY
 
-from core.errors import RegradeError, SettingError
+from core.errors import RegradeError, SettingError, UnavailableError
 from core.settings import Settings
+from feedback.keys import any_keys
+from feedback.recording import PREDICTION, forward_predictions
+from feedback.reports import REPORT, forward_reports
+from feedback.spool import Spool
 from feedback.store import Store, open_store
+from service.admin_key import AdminKey
 from service.batcher import Batcher
+from service.callers import Callers
+from service.forwarder import Forwarder
+from service.housekeeping import Housekeeping, usual_duties
 from service.live import LiveModels
 from service.metrics import Metrics
 from service.predictor import Predictor
+from service.queue_metrics import QueueMetrics
+from service.recorder import Recorder
+from service.recordings import Recordings
+from service.webhooks import Sender
+from tasks.declaration import Task
 
 logger = logging.getLogger("regrade.worker")
 
@@ -35,7 +50,10 @@ class Worker:
         self.settings = settings
         self.draining = False
         self.store: Store = open_store(settings.store_url)
+        check_address(settings, has_keys=any_keys(self.store))
+        self.callers = Callers(self.store, AdminKey(settings.home))
         self.metrics = Metrics(REGISTRY)
+        self.queue_metrics = QueueMetrics(REGISTRY)
         self.live = LiveModels(settings, self.store, self.metrics)
         self.batcher = Batcher(
             self.metrics,
@@ -43,8 +61,15 @@ class Worker:
             batch_tokens=settings.batch_tokens,
             timeout_s=settings.request_timeout,
         )
-        self.predictor = Predictor(self.live, self.batcher, self.metrics)
-        self._watch: asyncio.Task[None] | None = None
+        self.spool = Spool(settings.home / "spool.sqlite3")
+        self.recorder = Recorder(self.store, self.spool, self.metrics)
+        self.forwarder = Forwarder(self.recorder, self.spool, self.store, self.metrics)
+        self.housekeeping = Housekeeping(self.store, usual_duties(settings))
+        self.sender = Sender(self.store, self.metrics)
+        recorder = self.recorder if settings.record == "all" else None
+        recordings = Recordings(Random(), settings.workers)  # noqa: S311 - chance for sampling, not for secrets
+        self.predictor = Predictor(self.live, self.batcher, recorder, recordings, self.metrics)
+        self._watches: list[asyncio.Task[None]] = []
 
     @property
     def is_ready(self) -> bool:
@@ -54,7 +79,12 @@ class Worker:
     async def start(self) -> None:
         """Load the live models, begin to watch for changes, and arrange for a graceful end."""
         await asyncio.to_thread(self.live.refresh)
-        self._watch = asyncio.create_task(self.live.watch())
+        await asyncio.to_thread(self.callers.refresh)
+        self._watches = [asyncio.create_task(self.live.watch()), asyncio.create_task(self.callers.watch())]
+        self._watches.append(asyncio.create_task(self.sender.run()))
+        self.recorder.start()
+        self.forwarder.start({PREDICTION: forward_predictions, REPORT: forward_reports(self.declared)})
+        self.housekeeping.start()
         self._drain_on(signal.SIGTERM)
         gc.collect()
         gc.freeze()  # what is loaded now stays: the collector need not look at it again
@@ -63,10 +93,21 @@ class Worker:
                 logger.warning("task %s has no live model; train one with `regrade train %s`", task, task)
 
     async def stop(self) -> None:
-        """Stop watching and close the store."""
-        if self._watch is not None:
-            self._watch.cancel()
+        """Stop watching, write what is not recorded yet, and close the store."""
+        for watch in self._watches:
+            watch.cancel()
+        await self.sender.stop()
+        await self.housekeeping.stop()
+        await asyncio.to_thread(self.forwarder.close)
+        await asyncio.to_thread(self.recorder.close)
+        with suppress(UnavailableError):
+            await asyncio.to_thread(self.callers.write_uses)
+        self.spool.close()
         self.store.close()
+
+    def declared(self) -> dict[str, Task]:
+        """Return every served task as it is declared now."""
+        return {name: folder.task for name, folder in self.live.tasks.items()}
 
     def _drain_on(self, signum: int) -> None:
         """On `signum` turn readiness off first, and let the server stop only after load balancers have seen it."""
@@ -84,16 +125,17 @@ class Worker:
         signal.signal(signum, drain)
 
 
-def check_address(settings: Settings) -> None:
-    """Refuse to listen where others could come in.
+def check_address(settings: Settings, *, has_keys: bool) -> None:
+    """Refuse to listen where others could come in without a key.
 
     Raises:
-        SettingError: the host is not a loopback address, and there are no keys.
+        SettingError: the host is not a loopback address, and no key was ever made.
     """
-    if not settings.is_loopback:
+    if not settings.is_loopback and not has_keys:
         raise SettingError(
             f"REGRADE_HOST is {settings.host!r}, which other machines can reach, but there are no keys yet and so "
-            "everybody would be let in; use 127.0.0.1"
+            "everybody would be let in; make one with `regrade keys create --person NAME --role admin`, or use "
+            "127.0.0.1"
         )
 
 
@@ -104,7 +146,6 @@ def make_worker(settings: Settings) -> Worker:
         SystemExit: a setting, a task or the store cannot be used.
     """
     try:
-        check_address(settings)
         return Worker(settings)
     except RegradeError as error:
         raise SystemExit(f"regrade cannot serve: {error}") from error

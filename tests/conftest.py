@@ -40,7 +40,7 @@ def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = shared / "tiny-home"
     with FileLock(shared / "tiny-home.lock"):
         if not (home / "versions.txt").exists():
-            command = [sys.executable, str(TESTS / "support" / "tiny.py"), str(home)]
+            command = [sys.executable, "-m", "tests.support.tiny", str(home)]
             made = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=False)
             assert made.returncode == 0, made.stderr[-4000:]
     return home

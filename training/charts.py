@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 
 from training.finetune import Epoch
 from training.metrics import Bin
+from training.risk import TradeOff
 
 _SIZE = 320
 _EDGE = 44
@@ -45,6 +46,30 @@ def learning_chart(epochs: Sequence[Epoch]) -> Markup:
         parts.append(_line(points, kind))
         parts.extend(_dot(x, y, 3.5, kind, f"{y * top:.3f}") for x, y in points)
     return _svg(_SIZE, _SIZE, "Loss by epoch", parts)
+
+
+def trade_off_chart(trade_off: TradeOff, max_error: float, trust: float) -> Markup:
+    """Draw the error left among unreviewed answers, and its upper bound, by the share reviewed.
+
+    The dashed line is `max_error`; the dot marks the thresholds in force, of the given `trust`.
+    """
+    asked = zip(trade_off.trust, trade_off.answered, trade_off.errors, trade_off.most_error, strict=True)
+    steps = [
+        (float(at), 1.0 - int(kept) / trade_off.rows, int(wrong) / int(kept), float(most))
+        for at, kept, wrong, most in asked
+        if kept
+    ]
+    top = min(1.0, 1.2 * max([max_error, *(error for _, _, error, _ in steps)]))
+    line = max_error / top
+    parts = [_frame("share reviewed", "error left", y_end=f"{top:.1%}"), _line([(0.0, line), (1.0, line)], "ideal")]
+    parts.append(_line([(share, most / top) for _, share, _, most in steps if most <= top], "before"))
+    parts.append(_line([(share, error / top) for _, share, error, _ in steps], "after"))
+    for at, share, error, _ in steps:
+        if at == trust:
+            parts.append(
+                _dot(share, error / top, 5, "after", f"in force: {share:.1%} reviewed, {error:.2%} wrong left")
+            )
+    return _svg(_SIZE, _SIZE, "Error left by share reviewed", parts)
 
 
 def confusion_chart(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> Markup:

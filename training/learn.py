@@ -2,7 +2,7 @@
 
 Both choose on a split: when to stop or how strongly to regularise, the temperature, the out-of-scope curve. The head is
 then always fitted once more on all rows, which costs next to nothing; fine-tuning is done again only if the recipe says
-`refit`, and otherwise the network of the train part is kept.
+`refit`, and otherwise the network of the train part is kept. The rows that certify are not here at all.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from service.artifact import INT8
+from service.classifier import softmax
 from service.encoding import Encoder, Encoding
 from service.runner import OrtRunner
 from tasks.declaration import Training
@@ -25,9 +26,8 @@ from training.frozen import choose_strength, fit_head
 from training.inference import Outputs, run_all
 from training.model import Network, load_network
 from training.progress import Stages
-from training.scope_fit import Curve, Signals, fit_curve, fit_statistics
-
-SHARES = {"validation": 0.1, "calibration": 0.1}
+from training.risk import Answers
+from training.scope_fit import Curve, Signals, fit_curve, fit_statistics, with_curve
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,15 @@ class Bench:
 
 @dataclass(frozen=True)
 class Learned:
-    """A network, fitted `on_all_rows` or on the train part; what was chosen on the split; the `epochs` of that fit."""
+    """A network, fitted `on_all_rows` or on the train part; what was chosen on the split; the `epochs` of that fit.
+
+    `held_out` are the answers to the calibration rows of the model that was fitted without them.
+    """
 
     network: Network
     calibration: Calibration
     curve: Curve
+    held_out: Answers
     chosen: dict[str, Any]
     on_all_rows: bool
     epochs: list[Epoch] = field(default_factory=list)
@@ -89,11 +93,10 @@ def learn_full(bench: Bench, lesson: Lesson) -> Learned:
     with bench.stages.stage("export for calibration"):
         export_graphs(trial, folder)
     everything = [*lesson.examples.encodings, *lesson.outside]
-    calibration, curve = _calibrate(lesson, bench.served(folder, everything, "calibrate"))
+    found = _calibrate(lesson, bench.served(folder, everything, "calibrate"))
     return Learned(
         _refitted(bench, lesson, fit.best) if recipe.refit else trial,
-        calibration,
-        curve,
+        *found,
         {"stopped_after_epochs": fit.best, "precision": "bfloat16" if has_bfloat16() else "float32"},
         recipe.refit,
         fit.epochs,
@@ -125,21 +128,28 @@ def learn_quick(bench: Bench, lesson: Lesson) -> Learned:
         strength, scores = choose_strength(train, validation, lesson.n_labels)
         weight, bias = fit_head(*train, lesson.n_labels, strength)
         trial = Outputs(outputs.embeddings @ weight.T + bias, outputs.embeddings)
-        calibration, curve = _calibrate(lesson, trial)
+        found = _calibrate(lesson, trial)
         network.set_linear(*fit_head(embeddings, targets, lesson.n_labels, strength))
     chosen = {"strength": strength, "validation_accuracy_by_strength": scores}
-    return Learned(network, calibration, curve, chosen, on_all_rows=True)
+    return Learned(network, *found, chosen, on_all_rows=True)
 
 
-def _calibrate(lesson: Lesson, outputs: Outputs) -> tuple[Calibration, Curve]:
-    """Fit temperature and out-of-scope curve on the calibration part.
+def _calibrate(lesson: Lesson, outputs: Outputs) -> tuple[Calibration, Curve, Answers]:
+    """Fit temperature and out-of-scope curve on the calibration part; return them and the answers to its rows.
 
     `outputs` are those of a model fitted on the train part, for all examples in order and then the outside texts.
     """
     own, parts = len(lesson.examples), lesson.parts
     statistics = fit_statistics(outputs.embeddings[parts["train"]], lesson.part("train").targets, lesson.n_labels)
     distances, best = statistics.distances(outputs.embeddings), outputs.logits.max(axis=1)
-    held_out = parts["calibration"]
-    calibration = calibrate(outputs.logits[held_out], lesson.part("calibration").targets)
+    held_out, targets = parts["calibration"], lesson.part("calibration").targets
+    logits = outputs.logits[held_out]
+    calibration = calibrate(logits, targets)
     inside, outside = Signals(distances[held_out], best[held_out]), Signals(distances[own:], best[own:])
-    return calibration, fit_curve(inside, outside)
+    curve = fit_curve(inside, outside)
+    answers = Answers(
+        softmax(logits.copy(), calibration.temperature).max(axis=1),
+        with_curve(statistics, curve).scores(outputs.embeddings[held_out], logits),
+        logits.argmax(axis=1) != targets,
+    )
+    return calibration, curve, answers

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from service.artifact import Manifest
-from training.charts import confusion_chart, learning_chart, reliability_chart
+from training.charts import confusion_chart, learning_chart, reliability_chart, trade_off_chart
 from training.evaluate import Evaluation
+from training.risk import Thresholds
 from training.sources import Sources
 from training.version import Findings
 
@@ -37,7 +39,7 @@ def write_report(folder: Path, manifest: Manifest, findings: Findings) -> Path:
     """
     labels = [label.name for label in manifest.labels]
     sources, learned, evaluation = findings.sources, findings.learned, findings.evaluation
-    page = _environment().get_template("report.html.j2")
+    page = environment().get_template("report.html.j2")
     content = page.render(
         manifest=manifest,
         sources=sources,
@@ -51,11 +53,20 @@ def write_report(folder: Path, manifest: Manifest, findings: Findings) -> Path:
         confusion=confusion_chart(evaluation.confusion, labels) if evaluation else None,
         reliability=reliability_chart(learned.calibration.before, learned.calibration.after),
         learning=learning_chart(learned.epochs) if learned.epochs else None,
+        division=findings.division,
+        thresholds=findings.thresholds,
+        trade_off=trade_off(findings.thresholds),
     )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{manifest.task}-{manifest.version}.html"
     path.write_text(content, encoding="utf-8")
     return path
+
+
+def trade_off(thresholds: Thresholds) -> Markup | None:
+    """Return the picture of share reviewed and error left; None where no row was held out to draw it from."""
+    found, risk = thresholds.trade_off, thresholds.risk
+    return trade_off_chart(found, risk.max_error, thresholds.trust) if found.answered.any() else None
 
 
 def confused_pairs(evaluation: Evaluation, labels: list[str]) -> list[Pair]:
@@ -87,7 +98,8 @@ def _reasons(sources: Sources) -> list[tuple[str, int]]:
     return Counter(kind(fault.msg) for fault in sources.faults).most_common()
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the templates' environment: everything is escaped, and what is not given is an error."""
     environment = Environment(
         loader=PackageLoader("training"),
         autoescape=True,

@@ -60,30 +60,50 @@ class Signals:
     distances: Floats
     logits: Floats
 
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """Both side by side, `(n_texts, 2)`."""
+        return np.column_stack([self.distances, self.logits]).astype(np.float64)
+
+    def strangeness(self, relief: float) -> Floats:
+        """Return the distances less `relief` times the logits, `(n_texts,)`."""
+        return self.distances - np.float32(relief) * self.logits
+
 
 def fit_curve(own: Signals, foreign: Signals) -> Curve:
     """Fit the curve on held-out rows, in scope (`own`) and out of scope (`foreign`).
 
-    Distance and largest logit weigh the same in units of their deviation on the in-scope rows. With at least 20 rows
-    of each kind the curve is a logistic regression, both kinds weighing the same. Otherwise it comes from the
-    in-scope rows alone: a score of 0.5 where 2.5 % of them lie beyond. Without any rows it says 0 to everything.
+    With at least 20 rows of each kind it is a logistic regression on distance and largest logit, both kinds weighing
+    the same. Otherwise it comes from the in-scope rows alone: distance and logit weigh the same in units of their
+    deviation, and the score is 0.5 where 2.5 % of the rows lie beyond. Without any rows it says 0 to everything.
     """
+    if min(len(own.logits), len(foreign.logits)) >= _ENOUGH:
+        fitted = _regress(own, foreign)
+        if fitted is not None:
+            return fitted
     steady = len(own.logits) < 2 or float(own.logits.std()) < _FLOOR
     relief = 0.0 if steady else float(own.distances.std() / own.logits.std())
-    inside, outside = (some.distances - np.float32(relief) * some.logits for some in (own, foreign))
-    sizes = (relief, auroc(inside, outside), len(inside), len(outside))
+    inside = own.strangeness(relief)
+    sizes = (relief, auroc(inside, foreign.strangeness(relief)), len(inside), len(foreign.logits))
     if len(inside) == 0:
         return Curve(1e6, 1.0, *sizes)
     deviation = max(float(inside.std()), 1e-3 * max(1.0, float(inside.mean())))
-    plain = Curve(float(np.quantile(inside, _QUANTILE)), deviation / 2, *sizes)
-    if min(len(inside), len(outside)) < _ENOUGH or not plain.auroc > 0.5:
-        return plain
-    distances = np.concatenate([inside, outside]).astype(np.float64)
-    scaled = ((distances - inside.mean()) / deviation).reshape(-1, 1)
-    truth = np.repeat([0, 1], [len(inside), len(outside)])
-    model = LogisticRegression(C=100.0, class_weight="balanced").fit(scaled, truth)
-    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
-    return Curve(float(inside.mean()) - offset / slope * deviation, deviation / slope, *sizes) if slope > 0 else plain
+    return Curve(float(np.quantile(inside, _QUANTILE)), deviation / 2, *sizes)
+
+
+def _regress(own: Signals, foreign: Signals) -> Curve | None:
+    """Return the curve by logistic regression; None where distance does not rise, or the logit not fall, outside."""
+    table = np.concatenate([own.table, foreign.table])
+    mean, deviation = table.mean(axis=0), np.maximum(table.std(axis=0), _FLOOR)
+    truth = np.repeat([0, 1], [len(own.logits), len(foreign.logits)])
+    model = LogisticRegression(class_weight="balanced").fit((table - mean) / deviation, truth)
+    distance, logit = (model.coef_[0] / deviation).tolist()
+    if distance <= _FLOOR or logit > 0:
+        return None
+    relief = -logit / distance
+    middle = float(mean @ [1.0, -relief]) - float(model.intercept_[0]) / distance
+    sides = own.strangeness(relief), foreign.strangeness(relief)
+    return Curve(middle, 1.0 / distance, relief, auroc(*sides), *map(len, sides))
 
 
 def with_curve(statistics: ScopeStatistics, curve: Curve) -> ScopeStatistics:

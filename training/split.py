@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import floor
 
 import numpy as np
@@ -13,6 +14,51 @@ from training.rows import Row
 
 KEEP = 2
 """Rows of each label that always stay in the first part, however small the label."""
+
+
+SHARES = {"validation": 0.1, "calibration": 0.1}
+"""What is held out of the rows to learn from, to choose and to calibrate; a recipe may fit on it in the end."""
+
+CERTIFICATION_SHARE = 0.1
+MOST_CERTIFICATION = 400
+"""Rows set aside to certify the error of unreviewed answers, at most: more would cost accuracy and tell little more."""
+
+_ENOUGH_OUTSIDE = 20
+
+
+@dataclass(frozen=True)
+class Division:
+    """Rows to learn from with their positions by part, and the rows that serve for nothing but certifying.
+
+    `parts` are `train`, `validation` and `calibration`, positions in `rows`. `outside` rows of no label fit the
+    out-of-scope curve. `certification` holds rows of both kinds, which no model has seen in any way. `shares` tells
+    how large a share each part was to be.
+    """
+
+    rows: list[Row]
+    parts: dict[str, list[int]]
+    outside: list[Row]
+    certification: list[Row]
+    shares: dict[str, float]
+
+
+def divide(rows: Sequence[Row], outside: Sequence[Row], seed: int) -> Division:
+    """Divide clean `rows`, and `outside` rows of no label, which certify in the same proportion if there are 20."""
+    share = min(CERTIFICATION_SHARE, MOST_CERTIFICATION / max(len(rows), 1))
+    shares = {**SHARES, "certification": share}
+    parts = split_rows(rows, shares, seed)
+    certification = parts.pop("certification")
+    learning = sorted(position for part in parts.values() for position in part)
+    place = {position: at for at, position in enumerate(learning)}
+    few = len(outside) < _ENOUGH_OUTSIDE
+    strange = split_rows(outside, {"certification": 0.0 if few else share}, seed)
+    return Division(
+        [rows[position] for position in learning],
+        {name: [place[position] for position in part] for name, part in parts.items()},
+        [outside[position] for position in strange["train"]],
+        [*(rows[position] for position in certification), *(outside[at] for at in strange["certification"])],
+        shares,
+    )
 
 
 def split_rows(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> dict[str, list[int]]:

@@ -1,4 +1,4 @@
-"""Train one task: clean → split → learn → export → parity → evaluate → save a version in the model store."""
+"""Train one task: clean → split → learn → export → parity → certify → evaluate → save a version in the model store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from core.errors import TaskError
 from core.settings import Settings
 from service.artifact import NOTICE, SCOPE, TOKENIZER, Manifest, write_manifest
@@ -14,20 +16,21 @@ from service.classifier import load_classifier
 from service.encoding import Encoder, load_encoder
 from service.model_store import new_version, save_version
 from tasks.catalogue import TaskFolder
-from tasks.declaration import Task
+from tasks.declaration import OUT_OF_SCOPE, Task
 from training.base import resolve_base
 from training.evaluate import Evaluation, evaluate
 from training.examples import encode_rows
 from training.export import export_graphs
-from training.learn import SHARES, Bench, Learned, Lesson, learn_full, learn_quick
+from training.learn import Bench, Learned, Lesson, learn_full, learn_quick
 from training.model import positions_of
 from training.parity import MOST_ROWS, Parity, check_parity
 from training.progress import Stages
 from training.report import write_report
+from training.risk import Answers, Thresholds, choose_thresholds, declare_path
 from training.rows import RowFault
 from training.scope_fit import fit_statistics, with_curve
 from training.sources import Sources, gather
-from training.split import split_rows
+from training.split import Division, divide
 from training.version import Findings, draft_manifest, seal
 
 
@@ -78,13 +81,15 @@ def train(
         bench = _bench(settings, task, version, seed, Path(scratch), stages)
         with stages.stage("clean and split"):
             sources = gather(folder, data, columns)
-            lesson = _lesson(task, sources, bench.encoder, bench.recipe.seed)
+            division = divide(sources.rows, sources.outside, bench.recipe.seed)
+            lesson = _lesson(task, division, bench.encoder)
         learned = (learn_quick if quick else learn_full)(bench, lesson)
         parity = _build(made, bench, lesson, learned)
-        draft = draft_manifest(task, version, bench.base, bench.recipe, sources, learned, quick=quick)
+        draft = draft_manifest(task, version, bench, sources, division, learned, quick=quick)
         write_manifest(made, draft)
+        thresholds = _certified(made, task, division, learned, stages)
         evaluation = _on_gold(made, sources, stages)
-        findings = Findings(sources, lesson, learned, parity, evaluation, stages.seconds)
+        findings = Findings(sources, division, learned, parity, thresholds, evaluation, stages.seconds)
         manifest = seal(made, draft, findings)
         with stages.stage("save"):
             save_version(made)
@@ -103,12 +108,12 @@ def _bench(settings: Settings, task: Task, version: str, seed: int | None, scrat
     return Bench(base, encoder, recipe, scratch, settings.home / "tensorboard" / task.name / version, stages)
 
 
-def _lesson(task: Task, sources: Sources, encoder: Encoder, seed: int) -> Lesson:
-    """Split the clean rows and tokenise them."""
+def _lesson(task: Task, division: Division, encoder: Encoder) -> Lesson:
+    """Tokenise the rows that may be learnt from."""
     return Lesson(
-        encode_rows(sources.rows, encoder, task.label_names),
-        split_rows(sources.rows, SHARES, seed),
-        [encoder.encode(row.text) for row in sources.outside],
+        encode_rows(division.rows, encoder, task.label_names),
+        division.parts,
+        [encoder.encode(row.text) for row in division.outside],
         len(task.labels),
     )
 
@@ -137,6 +142,18 @@ def _parity_rows(lesson: Lesson) -> list[int]:
     chosen = [*lesson.parts["calibration"], *lesson.parts["validation"]][:MOST_ROWS]
     room = MOST_ROWS - len(chosen)
     return chosen + (train[:: max(1, -(-len(train) // room))] if room else [])
+
+
+def _certified(made: Path, task: Task, division: Division, learned: Learned, stages: Stages) -> Thresholds:
+    """Choose thresholds by what the finished files say, as the service would, of rows that served for nothing else."""
+    rows, asked = division.certification, (task.triage.max_error, task.triage.confidence)
+    with stages.stage("certify", len(rows)) as advance:
+        scores = load_classifier(made, verify=False).classify([row.text for row in rows], progress=advance).scores
+        names = np.array(task.label_names)[scores.probabilities.argmax(axis=1)]
+        wrong = names != np.array([row.label for row in rows], dtype=str)
+        answers = Answers(scores.probabilities.max(axis=1), scores.out_of_scope, wrong)
+        outside = sum(row.label == OUT_OF_SCOPE for row in rows)
+        return choose_thresholds(declare_path(learned.held_out, len(rows), *asked), answers, outside, *asked)
 
 
 def _on_gold(made: Path, sources: Sources, stages: Stages) -> Evaluation | None:

@@ -9,14 +9,18 @@ from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from service.artifact import FILES, METRICS, Base, Gate, Manifest, sha256_of, write_manifest
-from tasks.declaration import Task, Training
-from training.base import BaseEncoder
+from service.triage import scope_threshold
+from tasks.declaration import Task
 from training.clean import snapshot_hash
 from training.evaluate import Evaluation, without_nan
-from training.learn import SHARES, Learned, Lesson
+from training.learn import Bench, Learned
 from training.parity import Parity
+from training.risk import Thresholds
 from training.sources import Sources
+from training.split import Division
 
 _PACKAGES = (
     "torch",
@@ -30,23 +34,30 @@ _PACKAGES = (
     "numpy",
 )
 
+_USUAL = 0.9
+"""Share of held-out texts of the task's own whose out-of-scope score is usual; beyond, texts are drawn more often."""
+
+_ENOUGH = 10
+
 
 @dataclass(frozen=True)
 class Findings:
     """All that was found on the way to a version; `evaluation` is None without gold, `seconds` is by stage."""
 
     sources: Sources
-    lesson: Lesson
+    division: Division
     learned: Learned
     parity: Parity
+    thresholds: Thresholds
     evaluation: Evaluation | None
     seconds: dict[str, float]
 
 
 def draft_manifest(
-    task: Task, version: str, base: BaseEncoder, recipe: Training, sources: Sources, learned: Learned, *, quick: bool
+    task: Task, version: str, bench: Bench, sources: Sources, division: Division, learned: Learned, *, quick: bool
 ) -> Manifest:
-    """Describe a version whose files and headline figures are not known yet; `seal` adds them."""
+    """Describe a version whose files, thresholds and headline figures are not known yet; `seal` adds them."""
+    base = bench.base
     return Manifest(
         task=task.name,
         version=version,
@@ -63,7 +74,7 @@ def draft_manifest(
         summary={},
         gate=Gate(decision="untested" if sources.gold else "ungated"),
         created_at=datetime.now(UTC),
-        recipe={**recipe.model_dump(), **learned.chosen, "shares": SHARES},
+        recipe={**bench.recipe.model_dump(), **learned.chosen, "shares": division.shares},
         packages={name: package_version(name) for name in _PACKAGES},
         files={},
     )
@@ -75,11 +86,21 @@ def seal(folder: Path, draft: Manifest, findings: Findings) -> Manifest:
     evaluation = findings.evaluation
     found = evaluation.headline if evaluation else findings.learned.calibration.headline
     summary = {name: value for name, value in found.items() if value == value}  # noqa: PLR0124 - leaves out NaN
-    manifest = draft.model_copy(
-        update={"summary": summary, "files": {name: sha256_of(folder / name) for name in FILES}}
-    )
+    digests = {name: sha256_of(folder / name) for name in FILES}
+    manifest = draft.model_copy(update={"summary": summary, "files": digests, **triage_of(draft, findings)})
     write_manifest(folder, manifest)
     return manifest
+
+
+def triage_of(draft: Manifest, findings: Findings) -> dict[str, Any]:
+    """Return the manifest's fields that say when a person is asked."""
+    found, scores = findings.thresholds, findings.learned.held_out.out_of_scope
+    return {
+        "thresholds": {label.name: found.trust for label in draft.labels},
+        "scope_threshold": scope_threshold(found.trust),
+        "drift_from": float(np.quantile(scores, _USUAL)) if len(scores) >= _ENOUGH else None,
+        "risk": found.risk,
+    }
 
 
 def figures(findings: Findings) -> dict[str, Any]:
@@ -91,6 +112,7 @@ def figures(findings: Findings) -> dict[str, Any]:
             "gold": evaluation.figures() if evaluation else None,
             "calibration": asdict(learned.calibration),
             "out_of_scope_curve": asdict(learned.curve),
+            "trade_off": findings.thresholds.trade_off.figures(),
             "parity": asdict(findings.parity),
             "epochs": [asdict(epoch) for epoch in learned.epochs],
             "rows": {
@@ -98,7 +120,10 @@ def figures(findings: Findings) -> dict[str, Any]:
                 "out_of_scope": len(sources.outside),
                 "not_used": len(sources.faults),
                 "gold": len(sources.gold),
-                "parts": {name: len(positions) for name, positions in findings.lesson.parts.items()},
+                "parts": {
+                    **{name: len(positions) for name, positions in findings.division.parts.items()},
+                    "certification": len(findings.division.certification),
+                },
             },
             "seconds": findings.seconds,
         }

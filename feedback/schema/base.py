@@ -19,9 +19,11 @@ class UtcTime(TypeDecorator[datetime]):
         return value.astimezone(UTC) if value is not None else None
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Say that what was kept is UTC."""
+        """Say that what was kept is UTC, whatever zone PostgreSQL shows it in."""
         moment: datetime | None = value
-        return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+        if moment is None:
+            return None
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 metadata = MetaData(

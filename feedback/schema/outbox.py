@@ -42,6 +42,10 @@ deliveries = Table(
     Column("next_at", UtcTime, nullable=False),
     Column("status", Integer),
     Column("error", String(300)),
-    Index("ix_deliveries_due", "next_at", sqlite_where=_DUE, postgresql_where=_DUE),
+    Index("ix_deliveries_due", "webhook_id", "next_at", "event_id", sqlite_where=_DUE, postgresql_where=_DUE),
 )
-"""Each event's way to each webhook: `due`, `delivered` or `failed` (given up, can be replayed)."""
+"""Each event's way to each webhook that wanted it: `due`, `delivered` or `failed` (given up, can be replayed).
+
+`attempts` are counted when they begin; `next_at` is when a due one is to be sent, or, while it is being sent, when it
+is taken for lost. `status` and `error` tell how the last attempt ended.
+"""

@@ -33,12 +33,14 @@ annotators = Table(
     Column("checks", Integer, nullable=False),
     Column("right", Integer, nullable=False),
     Column("confusion", JSON, nullable=False),
+    Column("learned", JSON, nullable=False),
     Column("weight", Float, nullable=False),
     Column("trusted", Boolean, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
 )
-"""What check items say of each annotator of a task: `confusion` is `{"KNOWN ID": {"GIVEN ID": n}}`; answers of one who
-is not `trusted` do not count."""
+"""What is known of each annotator of a task. `checks` items with a known answer were answered, `right` of them rightly;
+`confusion` is `{"KNOWN ID": {"GIVEN ID": n}}`, and `learned` the same, in expected numbers, from resolved items.
+Answers of one who is not `trusted` do not count."""
 
 audit = Table(
     "audit",

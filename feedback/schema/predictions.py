@@ -6,6 +6,8 @@ from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, String, Tab
 
 from feedback.schema.base import Id, TaskName, UtcTime, metadata
 
+_ASKED = text("reason IS NOT NULL")
+
 texts = Table(
     "texts",
     metadata,
@@ -13,12 +15,13 @@ texts = Table(
     Column("sha256", String(64), nullable=False),
     Column("content", Text, nullable=False),
     Column("subject", String(200)),
+    Column("metadata", JSON(none_as_null=True)),
     Column("created_at", UtcTime, nullable=False),
     Index(None, "sha256"),
     Index(None, "subject", sqlite_where=text("subject IS NOT NULL"), postgresql_where=text("subject IS NOT NULL")),
 )
 """The only place where a text stands, redacted; comments and proposed labels are texts too. `sha256` is of the
-normalised text. The text of a prediction has the prediction's id."""
+normalised text. The text of a prediction has the prediction's id; `metadata` is what came with an imported one."""
 
 predictions = Table(
     "predictions",
@@ -43,6 +46,7 @@ predictions = Table(
     Column("created_at", UtcTime, nullable=False),
     Index(None, "task", "id"),
     Index(None, "item_id", sqlite_where=text("item_id IS NOT NULL"), postgresql_where=text("item_id IS NOT NULL")),
+    Index("ix_predictions_asked", "task", "id", sqlite_where=_ASKED, postgresql_where=_ASKED),
 )
 """One text judged by one version. `reason` and `item_id` are null where nobody was asked; `inclusion` is the
 probability, fixed before the draw, with which it was to be selected by any automatic reason."""
@@ -76,6 +80,7 @@ reports = Table(
     Column("item_id", Id),
     Column("created_at", UtcTime, nullable=False),
     Index(None, "prediction_id"),
+    Index(None, "item_id", sqlite_where=text("item_id IS NOT NULL"), postgresql_where=text("item_id IS NOT NULL")),
     Index(None, "task", "id"),
 )
 """Direct feedback from applications: `correct`, or the label or labels in `value`."""

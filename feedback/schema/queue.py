@@ -57,11 +57,12 @@ items = Table(
         sqlite_where=text("open_key IS NOT NULL"),
         postgresql_where=text("open_key IS NOT NULL"),
     ),
-    Index("ix_items_checks", "task", "id", sqlite_where=_CHECK, postgresql_where=_CHECK),
+    Index("ix_items_checks", "task", "text_sha256", sqlite_where=_CHECK, postgresql_where=_CHECK),
 )
 """A prediction, or an imported text, that people are asked about.
 
-`state` is `open`, `resolved`, `merged` (into the item `same_as`: an exact copy that came by the spool), or `erased`.
+`state` is `open`, `resolved`, `merged` (into the item `same_as`: an exact copy that came by the spool), `check` (the
+answer is known; never resolved), or `erased`.
 `stage` says who is asked: `crowd` (every annotator of the task) or `expert`. A new `round` begins when people are asked
 again. `open_key` is `TASK:SHA256` while the item is open, and null before and after, so that exact copies share one.
 `hidden` items are shown without suggestions. `rank` is the place in the queue, smallest first. `check_value` is the
@@ -92,7 +93,8 @@ slots = Table(
     Index("ix_slots_free_language", "task", "stage", "language", "rank", sqlite_where=_FREE, postgresql_where=_FREE),
     Index("ix_slots_leased", "task", "lease_expires_at", sqlite_where=_LEASED, postgresql_where=_LEASED),
 )
-"""One answer wanted: `free`, `leased`, `answered`, or `closed` when it is not wanted any more.
+"""One answer wanted: `free`, `leased`, `answered`, or `closed` when it is not wanted any more. `stage` is who may
+answer: `crowd`, `expert`, or `check` for the slot that a check item gets each time somebody is given it.
 
 A person holds at most one slot of an item and round, by a unique constraint. Task, stage, label (the first
 suggestion), language and rank repeat the item's, so that claiming reads one index.

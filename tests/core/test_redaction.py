@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.redaction import KINDS, Redactor, iban_valid, luhn_valid
@@ -70,6 +70,47 @@ def test_personal_numbers_become_placeholders(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("card 4111\u200b1111\u200b1111\u200b1111 declined", "card <CARD> declined"),
+        ("card \u200b4\u20601\ufeff11\u00ad1111 1111 1111\u200d", "card \u200b<CARD>\u200d"),
+        ("4111111111111111\u200bplease", "<CARD>\u200bplease"),
+        ("41\u200b11111111111111\u200bplease", "<CARD>\u200bplease"),
+        ("４１１１\u200b１１１１ １１１１ １１１１", "<CARD>"),
+        ("ring \u202a+44\u00a020\u00a07946\u00a00958\u202c today", "ring \u202a<PHONE>\u202c today"),
+        ("ring \u2068020 79\u200e46 0958\u2069 today", "ring \u2068<PHONE>\u2069 today"),
+        ("手机\u200b138\u200b1234\u200b5678\u200b谢谢", "手机\u200b<PHONE>\u200b谢谢"),
+        ("an\u00ada@exa\u200bmple.com, please", "<EMAIL>, please"),
+        ("an\u00ada\u200b@\u200bexa\u200bmple\u200b.com", "<EMAIL>"),
+        ("an\u00ada1\u00adb@example.com", "<EMAIL>"),
+        ("to D\u200bE\u200b89370400440532013000", "to <IBAN>"),
+        ("acc\u00adount 1234\u200b5678", "acc\u00adount <ACCOUNT>"),
+        ("or\u00adder no 77\u200b19204 is late", "or\u00adder no <ORDER> is late"),
+        ("ORD\u200b-20391-B", "<ORDER>"),
+        ("4\ufe0f\u20e31\ufe0f\u20e31\ufe0f\u20e31\ufe0f\u20e3 1111 1111 1111", "<CARD>"),
+        ("نمی\u200cخواهم 4111\u200b111111111111", "نمی\u200cخواهم <CARD>"),
+    ],
+)
+def test_what_is_not_drawn_hides_no_number(text: str, expected: str) -> None:
+    assert REDACT(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200b",
+        "\ufeffI ordered 2\u200b shirts\u200b for 300\u00ad dollars",
+        "نمی\u200cخواهم 2 عدد",
+        "two 👩\u200d👧 and 5 ❤\ufe0f",
+        "4111 1111\u200b1111 1112 fails the Luhn check",
+        "1\ufe0f\u20e3 refund, 2\ufe0f\u20e3 parcel",
+    ],
+)
+def test_what_is_not_drawn_stays_where_nothing_is_replaced(text: str) -> None:
+    assert REDACT(text) == text
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "I ordered 2 shirts for 300 dollars on 2024-11-20",
@@ -105,6 +146,21 @@ def test_only_the_chosen_kinds_are_replaced() -> None:
 def test_redacting_twice_changes_nothing_more(text: str) -> None:
     once = REDACT(text)
     assert REDACT(once) == once
+
+
+@settings(max_examples=300)
+@given(st.text(alphabet=st.sampled_from("01234567890123456789 -+@.,#()aAbcORDER<>\u200b\u200b\u00ad１"), max_size=120))
+def test_redacting_twice_changes_nothing_more_where_characters_are_not_drawn(text: str) -> None:
+    once = REDACT(text)
+    assert REDACT(once) == once
+
+
+@given(st.integers(min_value=0, max_value=10**15 - 1), st.lists(st.integers(1, 15), max_size=6))
+def test_a_card_is_found_wherever_it_is_broken(number: int, breaks: list[int]) -> None:
+    body = f"4{number:014d}"
+    digits = next(body + check for check in "0123456789" if luhn_valid(body + check))
+    broken = "".join("\u200b" * breaks.count(place) + digit for place, digit in enumerate(digits))
+    assert REDACT(f"my\u200bcard {broken} is\u200blost") == "my\u200bcard <CARD> is\u200blost"
 
 
 @given(st.integers(min_value=0, max_value=10**15 - 1))
@@ -148,6 +204,16 @@ _SHAPES = [
     *("4 ", "4", "41.", "4111 1111 1111 1111 ", "4111-", "4---", "1234 5678 ", "12-34-56 ", "#12 345 ", "#123", "#12A"),
     *("#123#" + "x" * 30, "sort code 12-", "account 1 ", "order 1500 ", "order 1500 dollars ", "order 1.5", "FY2024-"),
     *("USD1", "Q4", "o'", "'@", "a@b.", "a.b@c.d+", "tel.0", "(020)", "+", "１", "１＠", "٣ ", "AB12 ", "AB12CD "),
+    *(
+        "0\u200b",
+        "\u200b",
+        "4\u00ad1\u200b",
+        "a\u200b@\u200b",
+        "4111111111111111\u200b",
+        "1\u200ba\u200b",
+        "#1\u200b23",
+    ),
+    "4111111111111111" + "\u200b" * 99,
 ]
 
 

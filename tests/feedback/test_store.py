@@ -16,7 +16,7 @@ from sqlalchemy import update
 
 from core.errors import ConflictError, SettingError, UnavailableError
 from feedback.deployments import live_deployments, record_deployment, record_first_deployment
-from feedback.replies import ABANDONED_AFTER, KEPT_FOR, Reservation, give_up, keep_reply, reserve
+from feedback.replies import ABANDONED_AFTER, KEPT_FOR, KeptReply, Reservation, give_up, keep_reply, reserve
 from feedback.schema import metadata, replies
 from feedback.store import Store, open_store
 
@@ -79,8 +79,8 @@ def test_a_key_is_answered_once(store: Store) -> None:
     assert first.reply is None
     with pytest.raises(ConflictError, match="still at work"):
         reserve(store, "predict a", "key", "hash")
-    keep_reply(store, first, b"\x00reply\xff")
-    assert reserve(store, "predict a", "key", "hash").reply == b"\x00reply\xff"
+    keep_reply(store, first, KeptReply(201, b"\x00reply\xff"))
+    assert reserve(store, "predict a", "key", "hash").reply == KeptReply(201, b"\x00reply\xff")
     with pytest.raises(ConflictError, match="another body"):
         reserve(store, "predict a", "key", "other")
     assert reserve(store, "predict b", "key", "other").reply is None
@@ -109,19 +109,19 @@ def test_a_request_that_was_given_up_cannot_answer_for_another(store: Store) -> 
             update(replies).values(created_at=datetime.now(UTC) - ABANDONED_AFTER - timedelta(seconds=1))
         )
     second = reserve(store, "s", "key", "other")
-    keep_reply(store, first, b"reply of the first")
+    keep_reply(store, first, KeptReply(200, b"reply of the first"))
     give_up(store, first)
     with pytest.raises(ConflictError, match="still at work"):
         reserve(store, "s", "key", "other")
-    keep_reply(store, second, b"reply of the second")
-    assert reserve(store, "s", "key", "other").reply == b"reply of the second"
+    keep_reply(store, second, KeptReply(200, b"reply of the second"))
+    assert reserve(store, "s", "key", "other").reply == KeptReply(200, b"reply of the second")
 
 
 @pytest.mark.parametrize(("age", "replied"), [(KEPT_FOR, True), (ABANDONED_AFTER, False)])
 def test_old_keys_are_forgotten(store: Store, age: timedelta, replied: bool) -> None:
     reservation = reserve(store, "s", "key", "hash")
     if replied:
-        keep_reply(store, reservation, b"{}")
+        keep_reply(store, reservation, KeptReply(200, b"{}"))
     past = datetime.now(UTC) - age - timedelta(seconds=1)
     with store.write() as connection:
         connection.execute(update(replies).values(created_at=past))

@@ -49,7 +49,7 @@ def test_one_text(client: httpx.Client, tiny_versions: tuple[str, str]) -> None:
     assert [score["score"] for score in one["scores"]] == sorted((s["score"] for s in one["scores"]), reverse=True)
     assert len(one["scores"]) == 3
     assert 0 <= one["out_of_scope"] <= 1
-    assert (one["labels"], one["spans"], one["review"], one["truncated"]) == (None, None, None, False)
+    assert (one["labels"], one["spans"], one["truncated"]) == (None, None, False)
     assert uuid.UUID(one["id"]).version == 7
 
 

@@ -30,7 +30,7 @@ ENCODER = make_encoder(8)
 
 def whole(text: str) -> Encoding:
     ids = ENCODER.tokenizer.encode(text).ids
-    return Encoding(ids, False) if len(ids) <= 8 else Encoding([*ids[:7], ids[-1]], True)
+    return Encoding(ids, False, text) if len(ids) <= 8 else Encoding([*ids[:7], ids[-1]], True, text)
 
 
 @given(st.text(alphabet=st.sampled_from("ab é中😀\n\u00a0.,-"), max_size=600))
@@ -40,7 +40,7 @@ def test_the_shortcut_changes_nothing(text: str) -> None:
 
 def test_long_words_of_one_token_are_not_cut_short() -> None:
     text = f"{'x' * 400} a"
-    assert ENCODER.encode(text) == whole(text) == Encoding([2, 1, WORDS.index("a"), 3], False)
+    assert ENCODER.encode(text) == whole(text) == Encoding([2, 1, WORDS.index("a"), 3], False, text)
 
 
 def test_padding_is_at_the_end_and_masked() -> None:

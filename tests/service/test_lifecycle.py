@@ -194,7 +194,7 @@ def test_uvicorn_tells_that_a_caller_has_gone() -> None:
             if incoming.is_gone():
                 seen.append(True)
                 return
-        await json_reply({}).send(send)
+        await json_reply({}).send(send, incoming)
 
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, lifespan="off", log_level="warning"))

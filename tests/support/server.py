@@ -74,9 +74,14 @@ def is_ready(url: str) -> bool:
 @contextmanager
 def run_server(source: Path, folder: Path, workers: int = 2, **settings: str) -> Iterator[Server]:
     """Serve a copy of the home `source` from `folder` until the block ends."""
-    home = folder / "home"
-    shutil.copytree(source, home)
-    port = free_port()
+    shutil.copytree(source, folder / "home")
+    with serve_home(folder / "home", folder / "server.log", workers, free_port(), **settings) as server:
+        yield server
+
+
+@contextmanager
+def serve_home(home: Path, log: Path, workers: int, port: int, **settings: str) -> Iterator[Server]:
+    """Serve `home` until the block ends, or until it is killed; `log` is added to."""
     environment = {
         **os.environ,
         "REGRADE_HOME": str(home),
@@ -86,8 +91,8 @@ def run_server(source: Path, folder: Path, workers: int = 2, **settings: str) ->
         "REGRADE_TASKS": "tiny-intent",
         **settings,
     }
-    log = folder / "server.log"
-    with log.open("wb") as output:
+    before = ready_workers(log)
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "bentoml", "serve", "service.app:Regrade"],
             cwd=ROOT,
@@ -98,11 +103,20 @@ def run_server(source: Path, folder: Path, workers: int = 2, **settings: str) ->
     url = f"http://127.0.0.1:{port}"
     server = Server(url, port, home, process, log)
     try:
-        wait_until(lambda: process.poll() is not None or (is_ready(url) and all_answer(server, workers)))
+        wait_until(lambda: process.poll() is not None or (is_ready(url) and ready_workers(log) >= before + workers))
         assert process.poll() is None, log.read_text()[-4000:]
         yield server
     finally:
         end_process(process)
+
+
+def kill_everything(server: Server) -> None:
+    """End the service as a loss of power would, supervisor and workers, without a word to any of them."""
+    supervisor = psutil.Process(server.process.pid)
+    for process in (supervisor, *supervisor.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    server.process.wait(10)
 
 
 def end_process(process: subprocess.Popen[bytes]) -> None:
@@ -117,6 +131,6 @@ def end_process(process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the service did not end")
 
 
-def all_answer(server: Server, workers: int) -> bool:
-    """Tell whether every worker has said in the log that it loaded its model."""
-    return server.log.read_text().count("is answered by version") >= workers
+def ready_workers(log: Path) -> int:
+    """Return how many workers have said in the log that they loaded their model."""
+    return log.read_text().count("is answered by version") if log.exists() else 0

@@ -1,6 +1,6 @@
 """Builds what most tests stand on: a REGRADE_HOME with a tiny task, trained for real, in a few seconds.
 
-Run as a process of its own, because BentoML reads `BENTOML_HOME` once: `python tests/support/tiny.py HOME`.
+Run as a process of its own, because BentoML reads `BENTOML_HOME` once: `python -m tests.support.tiny HOME`.
 """
 
 from __future__ import annotations

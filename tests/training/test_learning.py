@@ -168,3 +168,21 @@ def test_out_of_scope_statistics_tell_strangers() -> None:
         assert (fitted.scores(strange, logits["strange"]) > 0.5).mean() > 0.95
         assert (fitted.scores(own[1::2], logits["own"]) > 0.5).mean() < 0.06
     assert fit_curve(nothing, outside).middle > outside.distances.max()
+
+
+def test_the_relief_is_fitted_where_there_are_out_of_scope_rows() -> None:
+    rng = np.random.default_rng(0)
+
+    def signals(n: int, distance: float, logit: float) -> Signals:
+        noise = rng.normal(size=(2, n)).astype(np.float32)
+        return Signals(noise[0] + np.float32(distance), noise[1] + np.float32(logit))
+
+    # Only the logit tells them apart, or only the distance: whatever the deviations say, the curve must find out.
+    own = signals(2000, 10.0, 5.0)
+    for foreign, low, high in ((signals(500, 10.2, 1.0), 3.0, np.inf), (signals(500, 14.0, 4.8), 0.0, 0.3)):
+        curve = fit_curve(own, foreign)
+        assert low < curve.relief < high
+        assert curve.auroc > 0.99
+        assert (own.strangeness(curve.relief) > curve.middle).mean() < 0.05
+        assert (foreign.strangeness(curve.relief) > curve.middle).mean() > 0.95
+    assert fit_curve(own, Signals(foreign.distances[:19], foreign.logits[:19])).relief == pytest.approx(1.0, rel=0.1)

@@ -12,11 +12,20 @@ from service.artifact import read_metrics, verify_files
 from service.classifier import load_classifier
 from service.model_store import version_folder
 from tasks.catalogue import TaskFolder
-from training.examples import Examples
+from training.examples import Examples, encode_rows
 from training.learn import Lesson
+from training.own_data import write_rows
 from training.rows import Row
 from training.scope_fit import fit_statistics
 from training.train import Trained, _parity_rows, train
+
+SUBJECTS = {"parcel": "my parcel is missing", "refund": "give the money back", "password": "login does not work"}
+VARIED = [
+    "amber", "basalt", "cinnamon", "dolphin", "eleven", "fjord", "granite", "harbour", "iguana", "jigsaw", "kettle",
+    "lantern", "mosaic", "nutmeg", "orchid", "pepper", "quartz", "raven", "saffron", "tundra", "umbrella", "velvet",
+    "walnut", "xylophone", "yonder", "zephyr", "bramble", "cobalt", "domino", "ermine", "falcon", "gazebo", "hazel",
+    "indigo", "jasmine", "kimono", "lagoon", "marble", "nectar", "onyx",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["quick", "full"])
@@ -93,8 +102,51 @@ def test_scope_statistics_are_of_the_rows_that_were_fitted_on(
     recipe = folder.task.training.model_copy(update={"epochs": 1, "refit": refit})
     task = folder.task.model_copy(update={"training": recipe})
     trained = train(settings, TaskFolder(task, folder.folder), quick=quick, shown=False)
-    rows = read_metrics(stored(trained))["rows"]
-    assert counts == [rows["parts"]["train"] if used == "train" else rows["train"]]
+    parts = read_metrics(stored(trained))["rows"]["parts"]
+    learnt = [parts[name] for name in ("train", "validation", "calibration")]
+    assert counts == [learnt[0] if used == "train" else sum(learnt)]
+
+
+def test_thresholds_without_a_held_out_row_are_not_certified(trained: Trained) -> None:
+    risk, manifest = trained.manifest.risk, trained.manifest
+    assert risk is not None
+    assert not risk.certified
+    assert (risk.rows, risk.answered) == (0, 0)
+    assert risk.more_needed is not None
+    assert risk.more_needed >= 59
+    assert "rows needed" in risk.note
+    assert manifest.thresholds == pytest.approx({label.name: 0.95 for label in manifest.labels})
+    assert manifest.scope_threshold == pytest.approx(0.05)
+    assert "Not certified" in trained.report.read_text(encoding="utf-8")
+
+
+def test_rows_that_certify_are_learnt_from_by_nobody(
+    settings: Settings, folder: TaskFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [Row(f"{text} {word}", label) for label, text in SUBJECTS.items() for word in VARIED]
+    outside = [Row(f"the {word} outside is lovely", "out_of_scope") for word in VARIED]
+    path = tmp_path / folder.task.name
+    path.mkdir()
+    write_rows(path / "train.csv", [*rows, *outside])
+    seen: list[list[str]] = []
+
+    def spy(some: list[Row], *others: Any) -> Examples:
+        seen.append([row.text for row in some])
+        return encode_rows(some, *others)
+
+    monkeypatch.setattr("training.train.encode_rows", spy)
+    trained = train(settings, TaskFolder(folder.task, path), quick=True, shown=False)
+    figures = read_metrics(stored(trained))
+    risk, parts = trained.manifest.risk, figures["rows"]["parts"]
+    assert risk is not None
+    assert parts["certification"] == risk.rows > risk.outside > 0
+    assert len(seen[0]) == len(rows) - (risk.rows - risk.outside) == sum(parts.values()) - risk.rows
+    assert figures["out_of_scope_curve"]["n_outside"] == len(outside) - risk.outside
+    steps = figures["trade_off"]
+    assert steps["rows"] == risk.rows
+    assert steps["trust"] == sorted(steps["trust"], reverse=True)
+    assert set(trained.manifest.thresholds) == set(folder.task.label_names)
+    assert trained.manifest.drift_from is not None
 
 
 def test_the_report_stands_alone(trained: Trained, settings: Settings) -> None:
@@ -117,7 +169,6 @@ def test_the_same_seed_gives_the_same_model(trained: Trained, settings: Settings
 
 
 def test_texts_in_the_report_are_escaped(settings: Settings, folder: TaskFolder, tmp_path: Path) -> None:
-    from training.own_data import write_rows
     from training.rows import read_rows
 
     path = tmp_path / folder.task.name

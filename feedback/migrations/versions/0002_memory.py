@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("checks", sa.Integer(), nullable=False),
         sa.Column("right", sa.Integer(), nullable=False),
         sa.Column("confusion", sa.JSON(), nullable=False),
+        sa.Column("learned", sa.JSON(), nullable=False),
         sa.Column("weight", sa.Float(), nullable=False),
         sa.Column("trusted", sa.Boolean(), nullable=False),
         sa.Column("updated_at", _TIME, nullable=False),
@@ -124,7 +125,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_items_checks",
         "items",
-        ["task", "id"],
+        ["task", "text_sha256"],
         unique=False,
         sqlite_where=sa.text("check_value IS NOT NULL"),
         postgresql_where=sa.text("check_value IS NOT NULL"),
@@ -202,6 +203,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_predictions"),
     )
     op.create_index(
+        "ix_predictions_asked",
+        "predictions",
+        ["task", "id"],
+        unique=False,
+        sqlite_where=sa.text("reason IS NOT NULL"),
+        postgresql_where=sa.text("reason IS NOT NULL"),
+    )
+    op.create_index(
         "ix_predictions_item_id",
         "predictions",
         ["item_id"],
@@ -224,6 +233,14 @@ def upgrade() -> None:
         sa.Column("item_id", sa.String(length=36), nullable=True),
         sa.Column("created_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_reports"),
+    )
+    op.create_index(
+        "ix_reports_item_id",
+        "reports",
+        ["item_id"],
+        unique=False,
+        sqlite_where=sa.text("item_id IS NOT NULL"),
+        postgresql_where=sa.text("item_id IS NOT NULL"),
     )
     op.create_index("ix_reports_prediction_id", "reports", ["prediction_id"], unique=False)
     op.create_index("ix_reports_task_id", "reports", ["task", "id"], unique=False)
@@ -277,6 +294,7 @@ def upgrade() -> None:
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
         sa.Column("subject", sa.String(length=200), nullable=True),
+        sa.Column("metadata", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_texts"),
     )
@@ -340,7 +358,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_deliveries_due",
         "deliveries",
-        ["next_at"],
+        ["webhook_id", "next_at", "event_id"],
         unique=False,
         sqlite_where=sa.text("state = 'due'"),
         postgresql_where=sa.text("state = 'due'"),

@@ -1,0 +1,71 @@
+"""Check items: which of them a person is given, and the slots that are made for it.
+
+A check item has a known answer and is given to many people, each with a slot of their own; nothing resolves it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, literal_column, select
+
+from core.roles import Caller
+from feedback.conditions import met_by_person, none_of
+from feedback.leases import CHECK_STAGE
+from feedback.schema import encounters, items, slots
+from tasks.declaration import Task
+
+_HASH = items.c.text_sha256
+_PIVOT: BindParameter[str] = bindparam("pivot")
+
+
+def draw_checks(connection: Connection, task: Task, caller: Caller, count: int, language: str | None) -> list[Row[Any]]:
+    """Return up to `count` check items that the caller has never met, drawn at random: the hashes are uniform."""
+    if not count:
+        return []
+    pivot = secrets.token_hex(32)
+    values = {"task": task.name, "person": caller.person, "most": count, "language": language, "pivot": pivot}
+    found = list(connection.execute(_check_query(True, language is not None), values))
+    if len(found) < count:
+        found += connection.execute(_check_query(False, language is not None), values)
+    return found[:count]
+
+
+@cache
+def _check_query(after_pivot: bool, by_language: bool) -> Select[Any]:
+    held = (slots.c.item_id == items.c.id, slots.c.annotator == bindparam("person"))
+    query = (
+        select(literal_column("NULL").label("slot_id"), items.c.id.label("item_id"), items.c.round, items.c.rank)
+        .where(items.c.task == bindparam("task"), items.c.check_value.is_not(None), items.c.state == "check")
+        .where(_HASH >= _PIVOT if after_pivot else _HASH < _PIVOT)
+        .where(none_of(encounters, met_by_person(items.c.id)), none_of(slots, *held))
+        .order_by(_HASH)
+        .limit(bindparam("most"))
+    )
+    return query.where(items.c.language == bindparam("language")) if by_language else query
+
+
+def make_slots(connection: Connection, task: Task, checks: Collection[Row[Any]]) -> dict[str, int]:
+    """Give each check item a slot more; return the slots' ids by item."""
+    if not checks:
+        return {}
+    ids = [row.item_id for row in checks]
+    last = select(slots.c.item_id, func.max(slots.c.number)).where(slots.c.item_id.in_(ids)).group_by(slots.c.item_id)
+    numbers = dict(connection.execute(last).all())
+    rows = [
+        {
+            "item_id": row.item_id,
+            "round": row.round,
+            "number": numbers.get(row.item_id, 0) + 1,
+            "task": task.name,
+            "stage": CHECK_STAGE,
+            "rank": row.rank,
+            "state": "closed",
+        }
+        for row in checks
+    ]
+    made = connection.execute(slots.insert().returning(slots.c.item_id, slots.c.id), rows)
+    return dict(made.all())

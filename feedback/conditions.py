@@ -1,0 +1,24 @@
+"""Conditions that several of the queue's statements share."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, literal_column, select
+from sqlalchemy.sql.selectable import NamedFromClause
+
+from feedback.schema import encounters
+
+_ONE: ColumnElement[int] = literal_column("1")
+
+
+def met_by_person(item_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Say of a row of `encounters` that the bound `person` has met this item."""
+    return and_(encounters.c.item_id == item_id, encounters.c.annotator == bindparam("person"))
+
+
+def none_of(table: Table | NamedFromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Say that no row of `table` fulfils `conditions`.
+
+    Not as NOT EXISTS, which PostgreSQL may turn into a join that reads the whole table before the first row comes out.
+    """
+    row = select(_ONE).select_from(table).where(*conditions).limit(1).correlate_except(table).scalar_subquery()
+    return func.coalesce(row, 0) == 0

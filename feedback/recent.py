@@ -1,0 +1,42 @@
+"""What lately came in for a task: how much of it, and how sure the model was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from feedback.schema import predictions, traffic
+from feedback.store import Store
+
+_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Recent:
+    """Predictions `per_day` over up to the last week, and `(confidence, out_of_scope)` of the latest ones, 0 to 1."""
+
+    per_day: float
+    scores: list[tuple[float, float]]
+
+
+def recent_traffic(store: Store, task: str, version: str, most: int = 50_000) -> Recent:
+    """Return how many predictions a day `task` had, and the scores of the last `most` that `version` made.
+
+    `per_day` counts from the first hour with traffic in the last week; without any it is 0.
+
+    Raises:
+        UnavailableError: the store is away.
+    """
+    made_by = (predictions.c.task == task) & (predictions.c.version == version)
+    latest = select(predictions.c.confidence, predictions.c.out_of_scope).where(made_by)
+    with store.read() as connection:
+        now = store.now(connection)
+        counted = (traffic.c.task == task) & (traffic.c.hour > now - timedelta(days=_DAYS))
+        total, first = connection.execute(
+            select(func.sum(traffic.c.predictions), func.min(traffic.c.hour)).where(counted)
+        ).one()
+        rows = connection.execute(latest.order_by(predictions.c.id.desc()).limit(most)).tuples().all()
+    hours = max(1.0, (now - first).total_seconds() / 3600) if first else 1.0
+    return Recent((total or 0) * 24.0 / hours, list(rows))

@@ -1,0 +1,29 @@
+"""The one table in which texts stand; everything else refers to them by id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from core.text import text_hash
+from feedback.facts import NewText
+from feedback.schema import texts
+from feedback.upsert import insert_new
+
+
+def new_text(identifier: str, content: str, subject: str | None, created_at: datetime) -> NewText:
+    """Return the fact of a text, redacted already, with the hash by which copies of it are found."""
+    return NewText(identifier, text_hash(content), content, subject, created_at)
+
+
+def add_texts(connection: Connection, new: Sequence[NewText]) -> int:
+    """Write `new` texts; those whose id is there already stay as they are. Returns how many were not there."""
+    if not new:
+        return 0
+    rows = [
+        {"id": t.id, "sha256": t.sha256, "content": t.content, "subject": t.subject, "created_at": t.created_at}
+        for t in new
+    ]
+    return connection.execute(insert_new(connection, texts), rows).rowcount

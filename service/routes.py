@@ -1,0 +1,28 @@
+"""Everything the front answers; the hot path comes first, because the first routes are found quickest."""
+
+from __future__ import annotations
+
+from service import (
+    feedback_api,
+    health_api,
+    keys_api,
+    models_api,
+    predict_api,
+    predictions_api,
+    queue_api,
+)
+from service.routing import Route
+from service.worker import Worker
+
+
+def all_routes(worker: Worker) -> list[Route]:
+    """Return the routes of every module."""
+    return [
+        *predict_api.routes(worker),
+        *predictions_api.routes(worker),
+        *feedback_api.routes(worker),
+        *queue_api.routes(worker),
+        *models_api.routes(worker),
+        *keys_api.routes(worker),
+        *health_api.routes(worker),
+    ]
