@@ -87,9 +87,8 @@ def measure_promise(pool: Answers, strange: NDArray[np.bool_], max_error: float,
     rng = np.random.default_rng(1)
     certified, broken, errors, shares, oracles, ratios = 0, 0, [], [], [], []
     for _ in range(SPLITS):
-        order = rng.permutation(len(pool))
-        declaring = order[~strange[order]][:_DECLARING]
-        rest = order[~np.isin(order, declaring)]
+        declaring = rng.choice(np.flatnonzero(~strange), _DECLARING, replace=False)
+        rest = rng.permutation(np.setdiff1d(np.arange(len(pool)), declaring))
         certifying, test = rest[:rows], take(pool, rest[rows:])
         path = declare_path(take(pool, declaring), rows, max_error, CONFIDENCE)
         outside = int(strange[certifying].sum())

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_MOST_ROUNDS = 200
-_SETTLED = 1e-5
+_MOST_ROUNDS = 100
+_SETTLED = 1e-4
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,10 @@ def dawid_skene(votes: Votes, *, known: Floats | None = None, priors: Priors = P
     labels, that accuracy on anybody's, and the prevalence on evenness. `known`, of the shape of
     `Aggregated.confusion`, adds answers to items whose label is known.
     """
-    posterior = _shares(votes)
     checks = np.zeros((votes.n_annotators, votes.n_labels, votes.n_labels)) if known is None else known
+    posterior = _shares(votes)
+    if known is not None:  # what is known is a better start than the majority, which may all make the same mistake
+        posterior = _expected(votes, _rows(checks, priors), _prevalence(posterior))
     for _ in range(_MOST_ROUNDS):
         before = posterior
         counts = _counted(votes, posterior) + checks
@@ -156,7 +158,8 @@ def _prevalence(posterior: Floats) -> Floats:
 
 def _expected(votes: Votes, rows: Floats, prevalence: Floats) -> Floats:
     """Return each item's posterior, given confusions and prevalence; sums are of logarithms."""
-    spoken = np.log(rows)[votes.annotators, :, votes.labels]
+    by_answer = np.ascontiguousarray(np.log(rows).swapaxes(1, 2)).reshape(-1, votes.n_labels)
+    spoken = by_answer[votes.annotators * votes.n_labels + votes.labels]
     scores = np.log(prevalence) + _summed(votes.items, votes.n_items, spoken)
     odds = np.exp(scores - scores.max(axis=1, keepdims=True))
     posterior: Floats = odds / odds.sum(axis=1, keepdims=True)

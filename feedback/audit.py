@@ -26,6 +26,8 @@ BEGINNING = "0" * 64
 _SEALED_AT_ONCE = 10_000
 """Entries in one seal at most."""
 
+_ENTRY = audit.insert()
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -73,7 +75,7 @@ def note(
     `details` may hold a text.
     """
     entry = {"actor": caller.person, "role": caller.role, "action": action, "object": subject, "details": details}
-    connection.execute(audit.insert().values(entry | {"created_at": datetime.now(UTC)}))
+    connection.execute(_ENTRY, entry | {"created_at": datetime.now(UTC)})
 
 
 def note_refusal(store: Store, caller: Caller, method: str, template: str, status: int) -> None:
@@ -152,8 +154,8 @@ def verify(store: Store, expected: Head | None = None) -> list[str]:
         faults += _strays(connection)
     if not met:
         faults.append(
-            f"the head {expected} is not in the chain, which ends with seal {before.seal}: after that head was exported, "
-            "the log was cut off or made anew"
+            f"the head {expected} is not in the chain, which ends with seal {before.seal}: the log was cut off or made "
+            "anew after that head was exported"
         )
     return faults
 

@@ -36,14 +36,18 @@ _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """What a spreadsheet would run as a formula, full-width forms included, and what `escaped` made of such a cell."""
 
 
+def rows_of(export: Export, form: str) -> Export:
+    """Return what is to be read for `export` in `form`: Label Studio has one task an item, whatever is exported."""
+    return replace(export, what="resolutions") if form == "label-studio" else export
+
+
 def export_file(store: Store, export: Export, form: Form) -> Iterator[bytes]:
     """Yield what is to be exported as the bytes of a file, a piece at a time.
 
     Raises:
         UnavailableError: the store is away.
     """
-    by_item = replace(export, what="resolutions") if form == "label-studio" else export
-    return written(form, export.what, export_pages(store, by_item))
+    return written(form, export.what, export_pages(store, rows_of(export, form)))
 
 
 def written(form: Form, what: What, pages: Iterable[Sequence[Line]]) -> Iterator[bytes]:

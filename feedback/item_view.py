@@ -86,6 +86,6 @@ def _predictions(connection: Connection, identifier: str) -> list[str]:
 
 
 def _reports(connection: Connection, identifier: str) -> list[dict[str, Any]]:
-    columns = (reports.c.id, reports.c.prediction_id, reports.c.source, reports.c.created_at)
-    wanted = select(*columns).where(reports.c.item_id == identifier).order_by(reports.c.id)
-    return [dict(row) for row in connection.execute(wanted).mappings()]
+    about = ("id", "prediction_id", "source", "created_at")
+    wanted = select(reports).where(reports.c.item_id == identifier).order_by(reports.c.id)
+    return [{name: row[name] for name in about} for row in connection.execute(wanted).mappings()]

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, text
 
 from core.errors import UnavailableError
+from feedback.bulk import write_rows
 from feedback.facts import OUTSIDE, NewItem, Value
 from feedback.outbox import Event, emit
 from feedback.schema import items, slots
@@ -29,6 +30,7 @@ _CLUSTER_COUNTED = 100
 _BATCH = 1_000
 _ATTEMPTS = 5
 
+_SLOTS = slots.insert()
 _STANDING = select(items.c.id, items.c.same_as).where(items.c.id.in_(bindparam("ids", expanding=True)))
 _COPIED = select(items.c.open_key, items.c.id).where(items.c.open_key.in_(bindparam("open_keys", expanding=True)))
 
@@ -134,7 +136,7 @@ def _write(connection: Connection, new: Sequence[NewItem], ranks: dict[str, floa
     written = set(connection.scalars(insert_new_ids(connection, items), [_row(one, ranks[one.id]) for one in new]))
     asked = [one for one in new if one.id in written and one.check_value is None]
     if asked:
-        connection.execute(slots.insert(), [row for one in asked for row in _slot_rows(one, ranks[one.id])])
+        write_rows(connection, _SLOTS, [row for one in asked for row in _slot_rows(one, ranks[one.id])])
     return asked
 
 

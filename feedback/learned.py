@@ -22,8 +22,9 @@ from tasks.declaration import Task
 
 _MOST_ITEMS = 20_000
 """Resolved items that are learned from, the latest."""
-_MOST_CELLS = 4_000_000
-"""Numbers in all confusions together: those with fewest answers are left as they are where there would be more."""
+_MOST_CELLS = 2_000_000
+"""Most votes times labels, and most numbers in all confusions, so that memory stays below some 100 MB: older votes and
+people with few answers are left out where there would be more."""
 _NEGLIGIBLE = 0.05
 """Expected answers below this are not kept."""
 
@@ -129,6 +130,7 @@ def _learn(learnable: _Learnable, checks: Mapping[str, Confusion]) -> dict[str, 
     """Return the expected answers of each annotator by true and given label."""
     votes, settled = learnable.votes, learnable.settled
     labels = _numbered([value for _, _, value in votes] + [value for _, *pair in settled for value in pair])
+    votes = votes[-(_MOST_CELLS // max(1, len(labels))) :]
     people = _numbered([who for _, who, _ in votes] + [who for who, _, _ in settled])
     if len(labels) < 2:
         return {}

@@ -14,12 +14,14 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, select
 
 from core.ids import new_id
+from feedback.bulk import write_rows
 from feedback.schema import deliveries, outbox, webhooks
 
 EventName = Literal["item.created", "item.resolved", "model.promoted", "alert.raised"]
 EVENTS: tuple[EventName, ...] = get_args(EventName)
 """Every event there is."""
 
+_INSERT = outbox.insert()
 _SUBSCRIBED = select(webhooks.c.id, webhooks.c.events).where(webhooks.c.removed_at.is_(None))
 
 
@@ -40,7 +42,7 @@ def emit(connection: Connection, events: Sequence[Event]) -> None:
     rows: list[dict[str, Any]] = [
         {"id": new_id(), "event": e.name, "task": e.task, "payload": e.payload, "created_at": now} for e in events
     ]
-    connection.execute(outbox.insert(), rows)
+    write_rows(connection, _INSERT, rows)
     addressed = [
         delivery_row(row["id"], webhook.id, now)
         for webhook in connection.execute(_SUBSCRIBED)

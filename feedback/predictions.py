@@ -11,6 +11,7 @@ from core.ids import first_id, id_moment, is_id
 from feedback.facts import OUTSIDE
 from feedback.schema import items, predictions, reports, resolutions, task_revisions, texts
 from feedback.store import Store
+from feedback.values import in_words, label_names
 
 _BATCH = 500
 """Predictions deleted in one transaction: others who write wait for it."""
@@ -105,6 +106,11 @@ def _label_names(connection: Connection, task: str, revision: int) -> dict[int, 
 
 
 def _reports(connection: Connection, prediction_id: str) -> list[dict[str, Any]]:
-    columns = (reports.c.id, reports.c.correct, reports.c.value, reports.c.source, reports.c.created_at)
-    wanted = select(*columns).where(reports.c.prediction_id == prediction_id).order_by(reports.c.id)
-    return [dict(row) for row in connection.execute(wanted).mappings()]
+    wanted = select(reports).where(reports.c.prediction_id == prediction_id).order_by(reports.c.id)
+    rows = connection.execute(wanted).all()
+    names = label_names(connection, rows[0].task) if rows else {}
+    about = ("correct", "source", "created_at")
+    return [
+        {"report_id": row.id, **in_words(row.value, names), **{name: getattr(row, name) for name in about}}
+        for row in rows
+    ]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from core.roles import Caller
 from feedback.aggregation import PRIORS
@@ -28,18 +28,18 @@ Confusion = dict[str, dict[str, float]]
 _TRUST_ANSWERS = 5.0
 """How many check items the belief that anybody is fairly good counts for where trust is decided."""
 
+_KNOWN = select(
+    annotators.c.person, annotators.c.confusion, annotators.c.learned, annotators.c.weight, annotators.c.trusted
+).where(annotators.c.task == bindparam("of"), annotators.c.person.in_(bindparam("people", expanding=True)))
 _REGRADE = Caller("regrade", "admin")
 """Who withdraws and gives back trust in the audit log."""
 
 
 def read_quality(connection: Connection, task: str, people: Collection[str]) -> dict[str, Quality]:
     """Return what is known of `people` as annotators of `task`; those of whom nothing is known are missing."""
-    c = annotators.c
-    wanted = select(c.person, c.confusion, c.learned, c.weight, c.trusted)
-    wanted = wanted.where(c.task == task, c.person.in_(sorted(people)))
     return {
         row.person: Quality(row.weight, row.trusted, _by_value(row.confusion, row.learned))
-        for row in connection.execute(wanted)
+        for row in connection.execute(_KNOWN, {"of": task, "people": sorted(people)})
     }
 
 

@@ -37,6 +37,7 @@ def recent_traffic(store: Store, task: str, version: str, most: int = 50_000) ->
         total, first = connection.execute(
             select(func.sum(traffic.c.predictions), func.min(traffic.c.hour)).where(counted)
         ).one()
-        rows = connection.execute(latest.order_by(predictions.c.id.desc()).limit(most)).tuples().all()
+        rows = connection.execute(latest.order_by(predictions.c.id.desc()).limit(most))
+        scores = [(float(confidence), float(out_of_scope)) for confidence, out_of_scope in rows]
     hours = max(1.0, (now - first).total_seconds() / 3600) if first else 1.0
-    return Recent((total or 0) * 24.0 / hours, list(rows))
+    return Recent((total or 0) * 24.0 / hours, scores)

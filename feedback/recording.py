@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, select
 
 from core.errors import UnavailableError
+from feedback.bulk import write_rows
 from feedback.facts import AUTOMATIC, Recording
 from feedback.items import add_items
 from feedback.schema import predictions, traffic
@@ -41,7 +42,7 @@ def record(
     items = {one.id: standing[one.item.id] for one in asking if one.item}
     if new:
         rows = [_row(one, items.get(one.id)) for one in new]
-        if connection.execute(insert_new(connection, predictions), rows).rowcount != len(rows):
+        if write_rows(connection, insert_new(connection, predictions), rows) != len(rows):
             raise UnavailableError("another process records the same predictions now; they are tried again")
         _count(connection, new)
     return items
@@ -89,7 +90,7 @@ def _count(connection: Connection, new: Sequence[Recording]) -> None:
         counters[2] += one.item is not None and one.item.reason in AUTOMATIC
     names = ("task", "version", "stratum", "hour", "predictions", "expected", "selected")
     rows = [dict(zip(names, (*key, *sums[key]), strict=True)) for key in sorted(sums)]
-    connection.execute(add_counts(connection, traffic, "predictions", "expected", "selected"), rows)
+    write_rows(connection, add_counts(connection, traffic, "predictions", "expected", "selected"), rows)
 
 
 def forward_predictions(store: Store, connection: Connection, bodies: Sequence[bytes]) -> None:

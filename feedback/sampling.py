@@ -69,7 +69,7 @@ def accuracy_of_all(drawn: Drawn) -> Estimate | None:
 
     Strata that nobody has looked at are taken to be half right, anywhere from none to all.
     """
-    found = _estimated(drawn, np.ones(len(drawn.labels)))
+    found = _estimated(drawn, of_undrawn=False)
     return found and Estimate(
         1 - found.estimate, 1 - found.high, 1 - found.low, 1 - found.naive, found.n_reviewed, found.n_traffic
     )
@@ -81,17 +81,17 @@ def error_of_unasked(drawn: Drawn) -> Estimate | None:
     That is what a task's `max_error` promises to bound. Each row speaks for the undrawn ones of its kind, so that the
     audit rows carry it. None where nothing was resolved, or everything was drawn.
     """
-    return _estimated(drawn, 1.0 - drawn.inclusion)
+    return _estimated(drawn, of_undrawn=True)
 
 
-def _estimated(drawn: Drawn, share: Floats) -> Estimate | None:
-    """Estimate the wrong share of what each row stands for, `share` of each prediction of its kind."""
+def _estimated(drawn: Drawn, *, of_undrawn: bool) -> Estimate | None:
+    """Estimate the wrong share of what the rows stand for: all traffic, or that part of it which was not drawn."""
     resolved = ~np.isnan(drawn.wrong)
-    weights = _calibrated(drawn) * share
+    weights = _calibrated(drawn) * (1.0 - drawn.inclusion if of_undrawn else 1.0)
     if not resolved.any() or weights.sum() <= 0:
         return None
     kinds = _kinds(drawn.inclusion)
-    strata = [_stratum(drawn, weights, kinds == kind) for kind in np.unique(kinds)]
+    strata = [_stratum(drawn, weights, kinds == kind, of_undrawn=of_undrawn) for kind in np.unique(kinds)]
     strata = [one for one in strata if one.size > 0]
     total = sum(one.size for one in strata)
     estimate = sum(one.size * one.error for one in strata) / total
@@ -125,7 +125,7 @@ def _calibrated(drawn: Drawn) -> Floats:
     return weights
 
 
-def _stratum(drawn: Drawn, weights: Floats, members: NDArray[np.bool_]) -> _Stratum:
+def _stratum(drawn: Drawn, weights: Floats, members: NDArray[np.bool_], *, of_undrawn: bool) -> _Stratum:
     """Return a stratum's share of wrong answers, labels looked at less often weighing as much as they should."""
     size, resolved = float(weights[members].sum()), members & ~np.isnan(drawn.wrong)
     if not resolved.any():
@@ -138,16 +138,28 @@ def _stratum(drawn: Drawn, weights: Floats, members: NDArray[np.bool_]) -> _Stra
         return _Stratum(0.0, 0.5, 0.0)
     error = float(weight @ drawn.wrong[resolved] / weight.sum())
     equal = float(weight.sum() ** 2 / (weight @ weight))
-    seen = resolved.sum() / max(resolved.sum(), (1.0 / drawn.inclusion[members]).sum())
-    return _Stratum(size, error, equal / max(1.0 - float(seen), 1e-9))
+    return _Stratum(
+        size, error, _known_rows(drawn.inclusion[members], int(resolved.sum()), equal, of_undrawn=of_undrawn)
+    )
+
+
+def _known_rows(inclusion: Floats, resolved: int, equal: float, *, of_undrawn: bool) -> float:
+    """Return how many rows of an endless population would tell as much as `resolved` ones that weigh as `equal` do.
+
+    More where they are a good part of what is asked about, which is the finite population correction; fewer where the
+    undrawn ones are asked about, and are so few that they themselves differ by chance.
+    """
+    standing = float((1.0 / inclusion).sum())
+    if of_undrawn:
+        return 1.0 / (1.0 / equal + 1.0 / max(standing - len(inclusion), 1e-9))
+    return equal / max(1.0 - resolved / max(resolved, standing), 1e-9)
 
 
 def _interval(strata: list[_Stratum], total: float) -> tuple[float, float]:
     """Return the 95 % interval of what the strata are together, from Wilson's interval of each.
 
     Distances from the estimate are added in squares: Zou and Donner 2008, "Construction of confidence limits about
-    effect measures". Unlike a normal interval it holds for few rows and no errors. `rows` count more where much of a
-    stratum was seen, which is the finite population correction.
+    effect measures". Unlike a normal interval it holds for few rows and no errors.
     """
     estimate = below = above = 0.0
     for one in strata:

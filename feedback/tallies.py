@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, func, select
 
+from feedback.bulk import write_rows
 from feedback.schema import tallies
 from feedback.store import Store
 from feedback.upsert import add_counts
@@ -34,7 +35,7 @@ def add_tallies(store: Store, connection: Connection, deltas: Mapping[tuple[str,
         if deltas[task, name]
     ]
     if rows:
-        connection.execute(add_counts(connection, tallies, "n"), rows)
+        write_rows(connection, add_counts(connection, tallies, "n"), rows)
 
 
 def read_tallies(connection: Connection, task: str) -> dict[str, int]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from core.text import text_hash
+from feedback.bulk import write_rows
 from feedback.facts import NewText
 from feedback.schema import texts
 from feedback.upsert import insert_new
@@ -26,4 +27,4 @@ def add_texts(connection: Connection, new: Sequence[NewText]) -> int:
         {"id": t.id, "sha256": t.sha256, "content": t.content, "subject": t.subject, "created_at": t.created_at}
         for t in new
     ]
-    return connection.execute(insert_new(connection, texts), rows).rowcount
+    return write_rows(connection, insert_new(connection, texts), rows)

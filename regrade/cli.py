@@ -12,7 +12,24 @@ from typing import Annotated
 import typer
 
 from core.errors import RegradeError, SettingError
-from regrade import audit, bento, doctor, evaluate, keys, models, predict, serve, task, train, triage, webhooks
+from regrade import (
+    audit,
+    bento,
+    db,
+    doctor,
+    erase,
+    evaluate,
+    exports,
+    imports,
+    keys,
+    models,
+    predict,
+    serve,
+    task,
+    train,
+    triage,
+    webhooks,
+)
 from regrade.output import fail
 
 _TRAIN_EXTRA = {
@@ -37,6 +54,10 @@ app.command("predict", epilog=predict.EPILOG)(predict.predict)
 app.add_typer(task.app, name="task")
 app.add_typer(models.app, name="models")
 app.add_typer(triage.app, name="triage")
+app.command("import", epilog=imports.EPILOG)(imports.import_file)
+app.command("export", epilog=exports.EPILOG)(exports.export_file)
+app.command("erase", epilog=erase.EPILOG)(erase.erase)
+app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(webhooks.app, name="webhooks")

@@ -73,7 +73,7 @@ def copy(
     from feedback.store import Store
 
     with ExitStack() as stack:
-        source, target = (stack.enter_context(closing(Store(url))) for url in (settings.store_url, to))
+        source, target = (stack.enter_context(closing(store)) for store in (Store(settings.store_url), _open(to)))
         if source.engine.url == target.engine.url:
             raise typer.BadParameter("is the database that is in use; give another one", param_hint="--to")
         proofs = _copy(source, target)
@@ -91,6 +91,16 @@ def copy(
             "the copy differs from what is here: something wrote to it meanwhile; copy again to an empty one"
         )
     say(f"{sum(proof.rows[0] for proof in proofs):,} rows are the same on both sides")
+
+
+def _open(to: str) -> Store:
+    from core.errors import SettingError
+    from feedback.store import Store
+
+    try:
+        return Store(to)
+    except SettingError as error:
+        raise typer.BadParameter(str(error).replace("REGRADE_DATABASE_URL", "it"), param_hint="--to") from error
 
 
 def _copy(source: Store, target: Store) -> list[TableProof]:

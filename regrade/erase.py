@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from feedback.erasure import Erasure
 
 EPILOG = (
-    "Examples: `regrade erase --subject customer-4711`, `regrade erase --text \"call me at home\" --own-data`, "
+    'Examples: `regrade erase --subject customer-4711`, `regrade erase --text "call me at home" --own-data`, '
     "`cat text.txt | regrade erase --text -`.\n\n"
     "Exit codes: 0 erased, 1 failed, or own data still holds it, 2 wrong usage or setting."
 )
@@ -49,7 +50,6 @@ def erase(
     from feedback.erasure import erase as erase_everywhere
     from feedback.erasure import wanted_erasure
     from feedback.spool import Spool
-    from service.model_store import version_names
     from tasks.catalogue import find_tasks
 
     if text == "-":
@@ -58,7 +58,7 @@ def erase(
     wanted = wanted_erasure(subject, text, tasks)
     spool = Spool(settings.home / "spool.sqlite3")
     with opened_store(settings) as store:
-        done = erase_everywhere(store, spool, settings.home, operator(), wanted, version_names, own_data=own_data)
+        done = erase_everywhere(store, spool, settings.home, operator(), wanted, _versions, own_data=own_data)
     spool.close()
     if as_json:
         print_json(_facts(done, settings.home))
@@ -66,6 +66,12 @@ def erase(
         _show(done)
     if done.own_data:
         raise typer.Exit(1)
+
+
+def _versions(task: str) -> Sequence[str]:
+    from service.model_store import version_names
+
+    return version_names(task)
 
 
 def _facts(done: Erasure, home: Path) -> dict[str, Any]:
@@ -83,6 +89,4 @@ def _show(done: Erasure) -> None:
         say(f"model versions that had learnt from it: {', '.join(done.models)}; train them again without it")
     for rows in done.own_data:
         lines = ", ".join(map(str, rows.lines[:10])) + (", …" if len(rows.lines) > 10 else "")
-        warn(
-            f"still there: {len(rows.lines):,} rows in {rows.file} (lines {lines}); remove them, or pass --own-data"
-        )
+        warn(f"still there: {len(rows.lines):,} rows in {rows.file} (lines {lines}); remove them, or pass --own-data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from regrade.output import console, print_json, print_table, say
 if TYPE_CHECKING:
     from core.settings import Settings
     from feedback.recent import Recent
+    from feedback.sampling import Estimate
     from service.artifact import Manifest
 
 app = typer.Typer(no_args_is_help=True, help="See what asking people costs and what it saves.")
@@ -70,6 +72,64 @@ def plan(
         print_json(found)
     else:
         _print(found, reviews)
+
+
+@app.command("accuracy", epilog="Example: `regrade triage accuracy support-intent --days 7`")
+def accuracy(
+    task: TaskName,
+    *,
+    days: Annotated[int, typer.Option("--days", min=1, help="How far back to look.")] = 30,
+    version: Annotated[str | None, typer.Option("--version", help="Only what this version predicted.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate from people's answers how often TASK is right on all traffic, and how wrong where nobody looks.
+
+    Weighs each answer by the probability with which its prediction was drawn; the plain share of right answers among
+    what was reviewed is shown beside it, because that is what it must not be mistaken for.
+    """
+    settings = prepare()
+    from datetime import UTC, datetime, timedelta
+
+    from feedback.estimate import live_accuracy, unreviewed_error
+    from feedback.store import open_store
+    from tasks.catalogue import find_task
+
+    declared = find_task(settings, task).task
+    since = datetime.now(UTC) - timedelta(days=days)
+    store = open_store(settings.store_url)
+    try:
+        right = live_accuracy(store, declared, since, version=version)
+        wrong = unreviewed_error(store, declared, since, version=version)
+    finally:
+        store.close()
+    if as_json:
+        print_json(
+            {
+                "task": task,
+                "days": days,
+                "version": version,
+                "accuracy": asdict(right) if right else None,
+                "unreviewed_error": asdict(wrong) if wrong else None,
+                "max_error": declared.triage.max_error,
+            }
+        )
+    elif right is None:
+        say(f"nothing that triage drew in {days} days has been resolved yet; the estimate needs people's answers")
+    else:
+        _print_estimates(right, wrong, declared.triage.max_error)
+
+
+def _print_estimates(right: Estimate, wrong: Estimate | None, max_error: float) -> None:
+    rows = [("right, of all predictions", *_interval(right))]
+    if wrong is not None:
+        rows.append((f"wrong, of those nobody looks at (promised: at most {max_error:.1%})", *_interval(wrong)))
+    print_table(("", "estimate", "95 % interval", "predictions"), rows)
+    naive = f"{right.naive:.1%} of the {right.n_reviewed:,} reviewed predictions were right"
+    console().print(f"Not an estimate: {naive}; doubtful ones are reviewed more often.", soft_wrap=True)
+
+
+def _interval(found: Estimate) -> tuple[str, str, str]:
+    return f"{found.estimate:.1%}", f"{found.low:.1%} to {found.high:.1%}", f"{found.n_traffic:,}"
 
 
 def _live(settings: Settings, task: str) -> str:

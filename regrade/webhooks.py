@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +9,7 @@ import typer
 from regrade.environment import prepare
 from regrade.operator import opened_store, operator
 from regrade.options import AsJson
+from regrade.options import moment as read_moment
 from regrade.output import print_json, print_table, say, warn
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Say where events are sent, and send them again.")
 
 WebhookId = Annotated[str, typer.Argument(metavar="ID", help="A webhook that `regrade webhooks list` shows.")]
-
-_AGO = re.compile(r"([1-9][0-9]{0,4})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @app.command("add", epilog="Example: `regrade webhooks add https://hooks.example.com/regrade --event item.resolved`")
@@ -97,7 +93,7 @@ def replay_events(
     settings = prepare()
     from feedback.replay import replay
 
-    moment = _moment(since) if since is not None else None
+    moment = read_moment(since) if since is not None else None
     with opened_store(settings) as store:
         count = replay(store, operator(), since=moment, event_id=event, webhook_id=webhook)
     say(f"{count:,} {'delivery is' if count == 1 else 'deliveries are'} due again; the service sends them")
@@ -172,16 +168,3 @@ def _shown(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _with_counts(state: WebhookState) -> dict[str, Any]:
     return _facts(state.webhook) | {"due": state.due, "delivered": state.delivered, "failed": state.failed}
-
-
-def _moment(text: str) -> datetime:
-    ago = _AGO.fullmatch(text)
-    if ago:
-        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is no moment; expected 30m, 12h, 2d or 2026-01-31T08:00", param_hint="--since"
-        ) from None
-    return moment if moment.tzinfo else moment.astimezone()

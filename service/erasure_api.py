@@ -74,9 +74,7 @@ class _ErasureApi:
 
 def _view(done: Erasure, worker: Worker) -> dict[str, object]:
     left = [
-        OwnDataView(
-            task=rows.task, file=str(rows.file.relative_to(worker.settings.home)), lines=list(rows.lines)
-        )
+        OwnDataView(task=rows.task, file=str(rows.file.relative_to(worker.settings.home)), lines=list(rows.lines))
         for rows in done.own_data
     ]
     view = ErasureView(erasure_id=done.id, counts=dict(done.counts), models=list(done.models), own_data=left)

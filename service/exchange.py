@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,7 +114,7 @@ class Reply:
 class StreamedReply(Reply):
     """What goes out piece by piece, for bodies too large to hold; status 200."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], media_type: bytes, headers: Headers | None = None) -> None:
+    def __init__(self, chunks: AsyncGenerator[bytes, None], media_type: bytes, headers: Headers | None = None) -> None:
         """Send what `chunks` gives, as it comes; an error in it cuts the reply short, which clients notice."""
         super().__init__(200, b"", media_type, headers or [])
         self.chunks = chunks
@@ -123,10 +124,11 @@ class StreamedReply(Reply):
         headers = [(b"content-type", self.media_type), *self.headers]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         if not incoming.wants_head:
-            async for chunk in self.chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                if incoming.is_gone():
-                    return
+            async with aclosing(self.chunks):
+                async for chunk in self.chunks:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    if incoming.is_gone():
+                        return
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,8 +16,12 @@ from core.ids import new_id
 from core.settings import Settings
 from feedback.audit import seal
 from feedback.duties import find_duty, finish, take
+from feedback.learned import refresh_quality
 from feedback.predictions import prune
+from feedback.retention import forget_old
 from feedback.store import Store
+from feedback.watch import watch_promise
+from tasks.declaration import Task
 
 logger = logging.getLogger("regrade.housekeeping")
 
@@ -41,12 +45,20 @@ class Duty:
     run: Callable[[Store], object]
 
 
-def usual_duties(settings: Settings) -> list[Duty]:
-    """Return the duties of every service."""
+def usual_duties(settings: Settings, declared: Callable[[], Mapping[str, Task]]) -> list[Duty]:
+    """Return the duties of every service; `declared` returns the tasks that it serves at the time of asking."""
     return [
         Duty("prune predictions", 3600, partial(prune, keep_days=settings.keep_days)),
         Duty("seal the audit log", 60, seal),
+        Duty("forget old leases, events and replies", 6 * 3600, forget_old),
+        Duty("learn what annotators mix up", 3600, partial(_for_each, declared, refresh_quality)),
+        Duty("watch the promise of triage", 24 * 3600, partial(_for_each, declared, watch_promise)),
     ]
+
+
+def _for_each(declared: Callable[[], Mapping[str, Task]], do: Callable[[Store, Task], object], store: Store) -> None:
+    for task in declared().values():
+        do(store, task)
 
 
 class Housekeeping:

@@ -55,7 +55,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "pattern": "^[a-z][a-z0-9]*(-[a-z0-9]+)*$"},
         "description": "Name of a served task, such as `support-intent`.",
     },
-    "id": {"schema": {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}, "description": "Its id."},
+    "id": {"schema": {"type": "string", "format": "uuid"}, "description": "Its id, a UUIDv7."},
 }
 
 _IDEMPOTENCY = {

@@ -20,7 +20,7 @@ from feedback.queue import Claimed, claim, heartbeat, release
 from feedback.stats import queue_stats
 from feedback.values import in_words, value_of
 from service.bodies import read_body
-from service.exchange import Incoming, Reply, json_reply
+from service.exchange import Incoming, Reply, empty_reply, json_reply
 from service.queue_replies import (
     AnnotatorsReply,
     AnswerReply,
@@ -118,7 +118,7 @@ class _QueueApi:
         item_id, request = _item_id(incoming), read_body(LeaseRequest, await incoming.body())
         tasks, caller = self._worker.declared(), incoming.caller
         await asyncio.to_thread(release, self._store, tasks, caller, item_id, request.lease_token)
-        return Reply(204, b"")
+        return empty_reply()
 
     async def undo(self, incoming: Incoming) -> Reply:
         """Take the caller's own answer back."""

@@ -30,8 +30,12 @@ MOST_WAITING = 10_000
 PAUSE_S = 0.5
 """Seconds that a prediction of which nobody is asked may wait for others, to share their commit."""
 
-_LINGER_S = 0.005
-"""Seconds that a commit waits for the requests that are being computed, because a commit for each costs the most."""
+_LINGER_S = 0.02
+"""Seconds that a commit waits at most for the requests that are being computed at that moment: a transaction costs as
+much as twenty predictions in it."""
+
+_ENOUGH = 32
+"""Requests for which a commit waits no longer."""
 
 _BATCH = 2_000
 """Predictions in one commit at most: those who write next wait for it."""
@@ -116,7 +120,7 @@ class Recorder:
             self._requests.append(request)
             first = request.future is not None and not self._urgent
             self._urgent |= first
-            if first or (self._urgent and not self._coming):
+            if first or (self._urgent and (not self._coming or len(self._requests) == _ENOUGH)):
                 self._changed.notify()
             return True
 
@@ -149,8 +153,9 @@ class Recorder:
     def _linger(self) -> None:
         """Wait a little for the others that are on their way."""
         end = time.monotonic() + _LINGER_S
-        while self._coming and not self._closing and (left := end - time.monotonic()) > 0:
-            self._changed.wait(left)
+        while self._coming and len(self._requests) < _ENOUGH and not self._closing:
+            if not self._changed.wait(max(0.0, end - time.monotonic())):
+                return
 
     def _write(self, batch: Sequence[_Request]) -> None:
         recordings = [one for request in batch for one in request.recordings]

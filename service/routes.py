@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from service import (
+    erasure_api,
+    export_api,
     feedback_api,
     health_api,
     keys_api,
@@ -24,5 +26,7 @@ def all_routes(worker: Worker) -> list[Route]:
         *queue_api.routes(worker),
         *models_api.routes(worker),
         *keys_api.routes(worker),
+        *erasure_api.routes(worker),
+        *export_api.routes(worker),
         *health_api.routes(worker),
     ]

@@ -143,7 +143,7 @@ class _Demand:
         seen_days = -math.expm1(-max(now - self._start, _LEAST_S) / _DAY_S)
         spare = self._budget * seen_days - self._floors
         above = self._wanted - self._floors
-        return 1.0 if spare >= above else max(0.0, spare / above)
+        return 1.0 if above <= 0.0 or spare >= above else max(0.0, spare / above)
 
 
 def scope_threshold(trust: float) -> float:

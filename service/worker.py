@@ -64,7 +64,7 @@ class Worker:
         self.spool = Spool(settings.home / "spool.sqlite3")
         self.recorder = Recorder(self.store, self.spool, self.metrics)
         self.forwarder = Forwarder(self.recorder, self.spool, self.store, self.metrics)
-        self.housekeeping = Housekeeping(self.store, usual_duties(settings))
+        self.housekeeping = Housekeeping(self.store, usual_duties(settings, self.declared))
         self.sender = Sender(self.store, self.metrics)
         recorder = self.recorder if settings.record == "all" else None
         recordings = Recordings(Random(), settings.workers)  # noqa: S311 - chance for sampling, not for secrets

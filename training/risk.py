@@ -29,8 +29,7 @@ Counts = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 _STEP = 0.01
-_STARTS = np.arange(3, 7) / 10
-_NEAR = 0.05
+_STARTS = np.arange(3, 8) / 10
 _FEWEST = 20
 _MOST_ROWS = 1_000_000
 _FIXED_PATH = np.linspace(0.99, 0.01, 99)
@@ -102,7 +101,7 @@ def declare_path(others: Answers, n_rows: int, max_error: float, confidence: flo
     exact = trusts[known].astype(np.float64)
     starts = np.quantile(exact, 1.0 - _STARTS)
     chances = _chances_to_pass(starts, others, n_rows, max_error, confidence)
-    start = _STARTS[np.argmax(chances >= chances.max() - _NEAR)]
+    start = _STARTS[np.argmax(chances)]
     shares = np.linspace(start, 1.0, round((1.0 - start) / _STEP) + 1)
     path = np.floor(np.quantile(exact, 1.0 - shares) * 1e6) / 1e6
     return np.unique(np.maximum(path, 1e-6))[::-1]

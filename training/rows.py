@@ -23,11 +23,15 @@ _MAX_LABEL = 200
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One text and its label (None where the file has no label column); `line` is where it starts in its file."""
+    """One text and its label (None where the file has no label column); `line` is where it starts in its file.
+
+    `subject` is whom the text is about, where a column says so.
+    """
 
     text: str
     label: str | None
     line: int = 0
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,14 @@ class _Record:
 
 
 def read_rows(
-    path: Path, text_column: str | None = None, label_column: str | None = None, *, labelled: bool = True
+    path: Path,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    *,
+    labelled: bool = True,
+    subject_column: str | None = None,
 ) -> RowFile:
-    """Read `path`; a column that is not named is guessed from the usual names.
+    """Read `path`; a column that is not named is guessed from the usual names, but for the subject's.
 
     With `labelled` False a file without a label column is fine.
 
@@ -73,10 +82,13 @@ def read_rows(
     if not names:
         raise DataError(f"{path} has no rows; expected a header and at least one row")
     columns = find_columns(path, names, samples, text_column, label_column, labelled=labelled)
+    if subject_column is not None and subject_column not in names:
+        raise DataError(f"{path} has no column {subject_column!r}; it has: {', '.join(names)}")
     rows: list[Row] = []
     faults: list[RowFault] = []
     for record in records:
-        found = record.content if isinstance(record.content, str) else _row(record.line, record.content, columns)
+        content = record.content
+        found = content if isinstance(content, str) else _row(record.line, content, columns, subject_column)
         if isinstance(found, Row):
             rows.append(found)
         else:
@@ -85,7 +97,7 @@ def read_rows(
     return RowFile(rows, faults, columns)
 
 
-def _row(line: int, record: dict[str, Any], columns: Columns) -> Row | str:
+def _row(line: int, record: dict[str, Any], columns: Columns, subject_column: str | None) -> Row | str:
     """Return the row in `record`, or what is wrong with it."""
     text = record.get(columns.text)
     if text is None or text != text:  # noqa: PLR0124 - NaN is parquet's missing value
@@ -96,12 +108,13 @@ def _row(line: int, record: dict[str, Any], columns: Columns) -> Row | str:
     fault = text_fault(text)
     if fault is not None:
         return f"{columns.text} {fault}"
+    subject = _label(record.get(subject_column)) if subject_column else None
     if columns.label is None:
-        return Row(text, None, line)
+        return Row(text, None, line, subject)
     label = _label(record.get(columns.label))
     if label is None:
         return f"{columns.label} is {record.get(columns.label)!r}; expected a label of 1 to {_MAX_LABEL} characters"
-    return Row(text, label, line)
+    return Row(text, label, line, subject)
 
 
 def _label(value: Any) -> str | None:

@@ -58,8 +58,8 @@ def test_the_plan_is_a_table_a_picture_and_json(regrade: Regrade, home: Path, pl
     assert found["affordable"] == found["steps"][0]
 
 
-def test_recorded_traffic_is_what_counts(regrade: Regrade, home: Path, planned: str) -> None:
-    record(home, planned, [(0.999, 0.0)] * 30 + [(0.5, 0.0)] * 10)
+def test_recorded_traffic_is_what_counts(regrade: Regrade, home: Path, tiny_versions: tuple[str, str]) -> None:
+    record(home, tiny_versions[0], [(0.999, 0.0)] * 30 + [(0.5, 0.0)] * 10)
     found = json.loads(regrade("triage", "plan", "tiny-intent", "--json").stdout)
     assert found["recorded_predictions"] == 40
     assert found["traffic_per_day"] == pytest.approx(960, rel=0.05)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
 from core.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from core.ids import new_id
 from feedback.answers import Said, answer, undo
-from feedback.facts import OUTSIDE, Value
+from feedback.facts import OUTSIDE
 from feedback.quality import note_check
 from feedback.queue import claim
 from feedback.schema import annotators, answers, audit, encounters, items, outbox, resolutions, texts
@@ -33,7 +35,7 @@ EXPERT = make_task()
 CROWD = make_task("crowd", aggregation="majority")
 
 
-def resolved(store: Store, item_id: str) -> tuple[Value, bool | None, str, int]:
+def resolved(store: Store, item_id: str) -> tuple[Any, bool | None, str, int]:
     """Return what an item was resolved as, whether that confirms the model, by which method, from how many answers."""
     with store.read() as connection:
         wanted = select(resolutions).join(items, items.c.resolution_id == resolutions.c.id)

@@ -224,4 +224,4 @@ def test_a_queue_on_postgresql_holds_whatever_people_do(postgres_url: str) -> No
 
 def _run(machine: type[_Queue]) -> None:
 
-    run_state_machine_as_test(machine, settings=LIMITS)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=LIMITS)

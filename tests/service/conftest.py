@@ -8,6 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.conftest import missing
+from tests.support import postgres
+from tests.support.desk import Desk, run_desk
 from tests.support.server import Server, run_server
 
 
@@ -21,3 +24,17 @@ def server(tiny_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as client:
         yield client
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def desk(request: pytest.FixtureRequest, tiny_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A service with people of every role, on each database."""
+    folder = tmp_path_factory.mktemp("desk")
+    if request.param == "sqlite":
+        with run_desk(tiny_home, folder) as running:
+            yield running
+        return
+    if not postgres.has_programs():
+        missing("PostgreSQL")
+    with postgres.own_postgres("-c fsync=off") as database, run_desk(tiny_home, folder, database.url) as running:
+        yield running

@@ -16,7 +16,7 @@ import pytest
 
 from core.errors import OverloadedError, UnauthenticatedError, UnavailableError
 from core.settings import load_settings
-from feedback.audit import Entry, list_entries
+from feedback.audit import Entry, head, list_entries, verify
 from feedback.keys import create_key, list_keys
 from feedback.store import Store, open_store
 from service import callers as callers_module
@@ -183,13 +183,20 @@ def test_what_needs_no_key(server: Server) -> None:
             assert client.get(path, headers={"Host": "api.example.com"}).status_code == 200
 
 
+def test_the_audit_log_is_sealed_by_itself(server: Server) -> None:
+    store = store_of(server)
+    wait_until(lambda: head(store).seal > 0, 60)
+    assert verify(store, head(store)) == []
+    store.close()
+
+
 def test_a_head_has_no_body(server: Server, keyed: KeyedHome) -> None:
     with server.client() as client:
         headers = bearer(keyed.secrets["admin"])
-        whole, head = client.get("/v1/keys", headers=headers), client.head("/v1/keys", headers=headers)
-        assert head.status_code == 200
-        assert head.content == b""
-        assert head.headers["content-length"] == str(len(whole.content))
+        whole, bare = client.get("/v1/keys", headers=headers), client.head("/v1/keys", headers=headers)
+        assert bare.status_code == 200
+        assert bare.content == b""
+        assert bare.headers["content-length"] == str(len(whole.content))
         assert client.head("/v1/keys").status_code == 401
 
 

@@ -7,30 +7,14 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from feedback.schema import slots
-from tests.conftest import missing
-from tests.support import postgres
-from tests.support.desk import Desk, run_desk, unique
+from tests.support.desk import Desk, unique
 from tests.support.server import wait_until
-
-
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def desk(request: pytest.FixtureRequest, tiny_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    folder = tmp_path_factory.mktemp("desk")
-    if request.param == "sqlite":
-        with run_desk(tiny_home, folder) as running:
-            yield running
-        return
-    if not postgres.is_here():
-        missing("PostgreSQL")
-    with postgres.running_postgres() as url, run_desk(tiny_home, folder, url) as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

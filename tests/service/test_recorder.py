@@ -130,5 +130,5 @@ def test_a_slow_duty_is_done_once_for_all_processes(store: Store) -> None:
 
 
 def test_the_usual_duties_do_no_harm_to_an_empty_store(store: Store, tmp_path: Path) -> None:
-    for duty in usual_duties(load_settings(home=tmp_path)):
+    for duty in usual_duties(load_settings(home=tmp_path), dict):
         duty.run(store)

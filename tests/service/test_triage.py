@@ -174,6 +174,14 @@ def test_a_budget_never_goes_below_the_audits_nor_asks_for_more() -> None:
     assert {one.inclusion for one in day_of(wide, clock, 2000, 0.3, random)} == {0.02, 1.0}
 
 
+def test_audits_alone_may_be_more_than_the_budget() -> None:
+    clock, random = Clock(), Random(0)
+    triage = Triage(manifest(), rules(budget=1, audit=0.5), random, clock=clock)
+    drawn = day_of(triage, clock, 1000, 0.0, random)
+    assert {one.inclusion for one in drawn} == {0.5}
+    assert sum(one.reason == "audit" for one in drawn) == 500
+
+
 def test_a_first_burst_is_held_back() -> None:
     clock = Clock()
     triage = Triage(manifest(), rules(budget=240), Random(0), clock=clock)

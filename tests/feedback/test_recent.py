@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from core.ids import new_id
+from feedback.facts import Recording
+from feedback.recent import recent_traffic
+from feedback.recording import record
+from feedback.store import Store
+from feedback.texts import add_texts, new_text
+
+
+def one(task: str, version: str, confidence: float) -> Recording:
+    identifier, now = new_id(), datetime.now(UTC)
+    return Recording(
+        id=identifier,
+        task=task,
+        version=version,
+        revision=1,
+        label="parcel",
+        labels=None,
+        confidence=confidence,
+        scores=(("parcel", confidence),),
+        out_of_scope=0.25,
+        truncated=False,
+        text=new_text(identifier, f"text {identifier}", None, now),
+        language="en",
+        metadata=None,
+        key_id=None,
+        inclusion=0.02,
+        item=None,
+        created_at=now,
+    )
+
+
+def test_recent_traffic_is_that_of_the_task_and_the_scores_those_of_the_version(store: Store) -> None:
+    assert recent_traffic(store, "mail", "v1").scores == []
+    assert recent_traffic(store, "mail", "v1").per_day == 0.0
+    made = [one("mail", "v1", 0.5), one("mail", "v1", 0.75), one("mail", "v2", 0.9), one("shop", "v1", 0.1)]
+    with store.write() as connection:
+        add_texts(connection, [recording.text for recording in made])
+        record(store, connection, made)
+    found = recent_traffic(store, "mail", "v1")
+    assert found.scores == [(0.75, 0.25), (0.5, 0.25)]
+    assert recent_traffic(store, "mail", "v1", most=1).scores == [(0.75, 0.25)]
+    assert found.per_day == pytest.approx(72.0, rel=0.03), "three in an hour that has hardly ended"
