@@ -18,7 +18,7 @@ from feedback.resolution import Counted, Place, kind_of, read_votes, settle
 from feedback.schema import answers, encounters, items, slots
 from feedback.store import Store
 from feedback.tallies import add_tallies
-from feedback.upsert import insert
+from feedback.upsert import insert_new
 from tasks.declaration import Task
 
 _ITEM = select(items).where(items.c.id == bindparam("item"))
@@ -43,7 +43,7 @@ def count_as_answer(
         return
     voter = f"app:{caller.person}"[:200]
     met = {"item_id": item_id, "round": item.round, "annotator": voter}
-    if connection.execute(insert(connection, encounters).on_conflict_do_nothing(), met).rowcount == 0:
+    if connection.execute(insert_new(connection, encounters), met).rowcount == 0:
         return
     votes = read_votes(connection, task, item)
     rows = connection.execute(_SLOTS, {"item": item_id, "turn": item.round}).all()

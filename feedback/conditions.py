@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, Table, and_, bindparam, literal_column, select
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from feedback.schema import encounters
@@ -16,9 +16,10 @@ def met_by_person(item_id: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def none_of(table: Table | NamedFromClause, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Say that no row of `table` fulfils `conditions`.
+    """Say that no row of `table` fulfils `conditions`, to be looked up for each row of the enclosing statement.
 
-    Not as NOT EXISTS, which PostgreSQL may turn into a join that reads the whole table before the first row comes out.
+    The offset, which skips nothing, keeps PostgreSQL from making a join of it that reads the whole table before the
+    first row comes out.
     """
-    row = select(_ONE).select_from(table).where(*conditions).limit(1).correlate_except(table).scalar_subquery()
-    return func.coalesce(row, 0) == 0
+    rows = select(_ONE).select_from(table).where(*conditions).offset(0).correlate_except(table)
+    return ~rows.exists()

@@ -22,6 +22,8 @@ OUT_OF_SCOPE = "out_of_scope"
 NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 """Form of a task's name; it is also the name of its models, so the store's rules apply."""
 
+_RESERVED = frozenset({"items"})
+
 
 class _Declared(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -33,6 +35,8 @@ def _task_name(value: str) -> str:
             f"{value!r} is no task name: expected up to 63 lower-case letters, digits and single hyphens, "
             "beginning with a letter"
         )
+    if value in _RESERVED:
+        raise ValueError(f"{value!r} cannot name a task: the paths of the API use it; choose another")
     return value
 
 

@@ -17,7 +17,8 @@ from regrade.cli import app
 from service.artifact import FILES, MANIFEST
 from service.metrics import Metrics
 from service.problems import STATUSES
-from tasks.declaration import Task, Training
+from service.queue_metrics import QueueMetrics
+from tasks.declaration import Label, Reports, Review, Task, Training, Triage
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -57,6 +58,7 @@ COMMANDS = dict(commands(ROOT_COMMAND))
 def metric_names() -> list[str]:
     registry = CollectorRegistry()
     Metrics(registry)
+    QueueMetrics(registry)
     suffix = {"counter": "_total"}
     return [metric.name + suffix.get(metric.type, "") for metric in registry.collect()]
 
@@ -108,12 +110,26 @@ def test_every_metric_is_documented() -> None:
 
 def test_every_status_is_documented() -> None:
     rows = {int(status) for status in re.findall(r"^\| (\d{3}) \|", read("api.md"), flags=re.MULTILINE)}
-    assert rows == {200, 405, 500, *STATUSES.values()}
+    assert rows == {200, 201, 202, 204, 405, 500, *STATUSES.values()}
 
 
-@pytest.mark.parametrize("key", [*Task.model_fields, *Training.model_fields])
-def test_every_key_of_a_task_is_documented(key: str) -> None:
-    assert re.search(rf"^\|[^|]*`{key}`[^|]*\|", read("ml-engineers.md"), flags=re.MULTILINE), key
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        (section, key)
+        for section, declared in (
+            ("The task's declaration", Task),
+            ("Labels", Label),
+            ("Training", Training),
+            ("Triage rules", Triage),
+            ("Review", Review),
+            ("Reports of applications", Reports),
+        )
+        for key in declared.model_fields
+    ],
+)
+def test_every_key_of_a_task_is_documented(section: str, key: str) -> None:
+    assert re.search(rf"^\|[^|]*`{key}`[^|]*\|", sections(read("ml-engineers.md"))[section], flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("file", [*FILES, MANIFEST])

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from core.ids import new_id
+from service.predictions_api import PredictionView
 from tests.conftest import missing
 from tests.support import postgres
 from tests.support.desk import Desk, run_desk, unique
@@ -41,8 +42,8 @@ def report(desk: Desk, person: str = "shop", **body: Any) -> httpx.Response:
 def told(desk: Desk, prediction: dict[str, Any], person: str = "shop") -> dict[str, Any]:
     reply = desk.of(person).get(f"/v1/predictions/{prediction['id']}")
     assert reply.status_code == 200, reply.text
-    content: dict[str, Any] = reply.json()
-    return content
+    PredictionView.model_validate_json(reply.content)
+    return dict(reply.json())
 
 
 def test_a_prediction_is_found_again_at_once(desk: Desk) -> None:

@@ -95,6 +95,8 @@ def test_what_comes_with_an_imported_text_stays_with_it(desk: Desk) -> None:
     item = desk.item(item_id)
     assert {name: item[name] for name in row} == row
     assert [one["item_id"] for one in desk.claim("ann", "tiny-intent", language="zh-Hans")] == [item_id]
+    audit = desk.of("root").get("/v1/audit", params={"limit": 1000}).json()["entries"]
+    assert ("rita", "import", "tiny-intent") in {(one["actor"], one["action"], one["object"]) for one in audit}
 
 
 def test_personal_numbers_never_get_into_the_queue(desk: Desk) -> None:

@@ -17,6 +17,7 @@ from core.roles import Caller, Role
 from feedback.deployments import record_first_deployment
 from feedback.keys import create_key
 from feedback.store import Store, open_store
+from service.queue_replies import AnswerReply, ClaimReply, ItemView
 from tests.support.server import Server, run_server
 
 LABELS = "".join(
@@ -78,18 +79,24 @@ class Desk:
         """Claim items as `person`."""
         reply = self.post(person, f"/v1/queue/{task}/claim", more)
         assert reply.status_code == 200, reply.text
+        ClaimReply.model_validate_json(reply.content)
         items: list[dict[str, Any]] = reply.json()["items"]
         return items
 
     def answer(self, person: str, item: dict[str, Any], **said: Any) -> httpx.Response:
-        """Answer a claimed item as `person`."""
+        """Answer a claimed item as `person`; a reply of success is what the API's description says."""
         body = {"lease_token": item["lease_token"], **said}
-        return self.post(person, f"/v1/queue/items/{item['item_id']}/answer", body)
+        reply = self.post(person, f"/v1/queue/items/{item['item_id']}/answer", body)
+        if reply.status_code == 201:
+            AnswerReply.model_validate_json(reply.content)
+        return reply
 
     def item(self, item_id: str) -> dict[str, Any]:
         """Return everything about an item, as a reviewer sees it."""
-        found: dict[str, Any] = self.of("root").get(f"/v1/queue/items/{item_id}").json()
-        return found
+        reply = self.of("root").get(f"/v1/queue/items/{item_id}")
+        assert reply.status_code == 200, reply.text
+        ItemView.model_validate_json(reply.content)
+        return dict(reply.json())
 
     def close(self) -> None:
         """Close every client and the store."""
