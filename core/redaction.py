@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Literal, get_args
@@ -303,3 +303,7 @@ class Redactor:
             if spans := list(step(plain)):
                 cells, plain = _replace_cells(cells, spans), _replace(plain, spans)
         return text[: places[0]] + "".join(cells)
+
+    def each(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return `values` with each of them redacted; the names stay."""
+        return {name: self(value) for name, value in values.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, or_, select
 
 from core.errors import ConflictError, Fault, InvalidError, NotFoundError
 from core.ids import new_id
@@ -13,7 +13,7 @@ from core.roles import Caller
 from feedback.clashes import write_again
 from feedback.effects import Answered, Case, Kind, Said, carry_out
 from feedback.facts import OUTSIDE, Quality, Value
-from feedback.leases import find_lease, lock_item, refusals_noted
+from feedback.leases import find_lease, refusals_noted
 from feedback.quality import read_quality
 from feedback.resolution import Resolution, read_votes
 from feedback.schema import encounters, items, slots
@@ -25,9 +25,9 @@ from tasks.declaration import Task
 
 __all__ = ["Answered", "Kind", "Resolution", "Said", "Undone", "answer", "undo"]
 
-_ITEM = select(items).where(items.c.id == bindparam("item"))
+_ITEM = select(items).where(items.c.id == bindparam("item")).with_for_update(key_share=True)
 _SLOTS = select(slots).where(slots.c.item_id == bindparam("item"), slots.c.round == bindparam("turn"))
-_OWN_SLOT = _SLOTS.where(slots.c.id == bindparam("slot"))
+_OWN_SLOTS = _SLOTS.where(or_(slots.c.id == bindparam("slot"), slots.c.annotator == bindparam("person")))
 
 
 def answer(store: Store, tasks: Mapping[str, Task], caller: Caller, item_id: str, token: str, said: Said) -> Answered:
@@ -52,14 +52,13 @@ def _answer(
     token: str,
     said: Said,
 ) -> Answered:
-    lock_item(store, connection, item_id)
+    item = connection.execute(_ITEM, {"item": item_id}).first()
     lease = find_lease(connection, tasks, caller, item_id, token)
     if lease.ended not in {None, "expired"}:
         raise ConflictError(f"this lease has ended: it was {lease.ended} before")
     task = tasks[lease.task]
     value = _value(task, said)
-    item = connection.execute(_ITEM, {"item": item_id}).one()
-    if item.state == "erased":
+    if item is None or item.state == "erased":
         raise NotFoundError("the item's text was erased in the meantime; claim another item")
     _meet(connection, lease)
     votes = [] if item.state == "check" else read_votes(connection, task, item)
@@ -95,20 +94,20 @@ def _meet(connection: Connection, lease: Row[Any]) -> None:
 
 
 def _slots(connection: Connection, item: Row[Any], lease: Row[Any]) -> list[Row[Any]]:
-    """Return the slots of the lease's round; of a check item, of which there are many, only the lease's."""
+    """Return the slots of the lease's round; of a check item, of which there are many, their person's."""
     where = {"item": item.id, "turn": lease.round}
     if item.state == "check":
-        return list(connection.execute(_OWN_SLOT, {**where, "slot": lease.slot_id}))
+        return list(connection.execute(_OWN_SLOTS, {**where, "slot": lease.slot_id, "person": lease.annotator}))
     return list(connection.execute(_SLOTS, where))
 
 
 def _held(item: Row[Any], lease: Row[Any], rows: Sequence[Row[Any]]) -> Row[Any] | None:
     """Return the slot that the answer takes: the one its person holds, or held and nobody was given since."""
-    if item.state == "check":
-        return rows[0]
-    if item.state != "open" or item.round != lease.round:
+    if item.state not in {"open", "check"} or item.round != lease.round:
         return None
     for row in rows:
         if row.state == "leased" and row.annotator == lease.annotator:
             return row
+    if item.state == "check":
+        return rows[0]
     return next((row for row in rows if row.id == lease.slot_id and row.state == "free"), None)

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Select, bindparam, func, literal_column, select
+from sqlalchemy import BindParameter, Connection, Row, Select, Text, bindparam, cast, func, literal_column, select
 
 from core.roles import Caller
 from feedback.conditions import met_by_person, none_of
@@ -22,20 +22,28 @@ _HASH = items.c.text_sha256
 _PIVOT: BindParameter[str] = bindparam("pivot")
 
 
-def draw_checks(connection: Connection, task: Task, caller: Caller, count: int, language: str | None) -> list[Row[Any]]:
-    """Return up to `count` check items that the caller has never met, drawn at random: the hashes are uniform."""
+def draw_checks(
+    connection: Connection, task: Task, caller: Caller, count: int, label: str | None, language: str | None
+) -> list[Row[Any]]:
+    """Return up to `count` check items that the caller has never met, drawn at random: the hashes are uniform.
+
+    Where `label` is asked for, those of which it is the known answer: any other would stand out.
+    """
     if not count:
         return []
     pivot = secrets.token_hex(32)
-    values = {"task": task.name, "person": caller.person, "most": count, "language": language, "pivot": pivot}
-    found = list(connection.execute(_check_query(True, language is not None), values))
+    known = next((str(one.id) for one in task.labels if one.name == label), None)
+    values = {"task": task.name, "person": caller.person, "most": count, "pivot": pivot}
+    values |= {"known": known, "language": language}
+    filters = label is not None, language is not None
+    found = list(connection.execute(_check_query(True, *filters), values))
     if len(found) < count:
-        found += connection.execute(_check_query(False, language is not None), values)
+        found += connection.execute(_check_query(False, *filters), values)
     return found[:count]
 
 
 @cache
-def _check_query(after_pivot: bool, by_language: bool) -> Select[Any]:
+def _check_query(after_pivot: bool, by_label: bool, by_language: bool) -> Select[Any]:
     held = (slots.c.item_id == items.c.id, slots.c.annotator == bindparam("person"))
     query = (
         select(literal_column("NULL").label("slot_id"), items.c.id.label("item_id"), items.c.round, items.c.rank)
@@ -45,6 +53,8 @@ def _check_query(after_pivot: bool, by_language: bool) -> Select[Any]:
         .order_by(_HASH)
         .limit(bindparam("most"))
     )
+    if by_label:
+        query = query.where(cast(items.c.check_value, Text) == bindparam("known"))
     return query.where(items.c.language == bindparam("language")) if by_language else query
 
 

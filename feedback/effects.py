@@ -113,14 +113,12 @@ def carry_out(
     _keep(connection, case)
     resolution = None
     if case.said.kind == "skip":
-        _end(connection, case, "skipped")
         _give_back(connection, case)
     elif case.said.kind == "flag":
-        _end(connection, case, "flagged")
         _flag(connection, case)
     else:
-        _end(connection, case, "answered")
         resolution = _vote(store, connection, case, votes, quality)
+    _end(connection, case)
     note(connection, case.caller, case.said.kind if case.value is None else "answer", case.item.id, answer=case.id)
     add_tallies(store, connection, _deltas(case, resolution))
     shown = resolution or _pretended(case)
@@ -156,8 +154,12 @@ def _keep(connection: Connection, case: Case) -> None:
     connection.execute(answers.insert(), row)
 
 
-def _end(connection: Connection, case: Case, how: str) -> None:
-    """End the lease, and the one by which the person holds the slot now if that is another."""
+def _end(connection: Connection, case: Case) -> None:
+    """End the lease, and the one by which the person holds the slot now if that is another.
+
+    After the slot was changed, as everywhere: a claim that frees expired leases locks in the same order.
+    """
+    how = {"skip": "skipped", "flag": "flagged"}.get(case.said.kind, "answered")
     tokens = {case.lease.token, case.held.lease_token if case.held else None} - {None}
     for token in sorted(tokens):
         end_lease(connection, token, how)

@@ -97,7 +97,7 @@ def erase(
     with store.read() as connection:
         contents = _find(connection, wanted)
     own = find_own_rows(home, wanted.hashes | {text_hash(content) for content in contents.values()})
-    spooled = spool.drop(lambda _, fact: _is_wanted(fact, wanted, contents.keys()))
+    spooled = _drop_spooled(spool, wanted, contents.keys())
     files = sweep(home, {*contents.values(), *wanted.forms, *(text for rows in own for text in rows.texts)})
     models = [f"{task}:{version}" for task in sorted({rows.task for rows in own}) for version in versions(task)]
     if own_data:
@@ -113,7 +113,7 @@ def erase(
         connection.execute(erasures.insert().values(row | {"created_at": store.now(connection)}))
         audit.note(connection, caller, "erase", erasure_id, texts=counts["texts"], items=counts["items"])
     # Reports of what was just erased may have come in between.
-    counts["spooled"] += spool.drop(lambda _, fact: _is_wanted(fact, wanted, found.keys()))
+    counts["spooled"] += _drop_spooled(spool, wanted, found.keys())
     store.wipe()
     return Erasure(erasure_id, counts, models, () if own_data else own, files)
 
@@ -128,6 +128,19 @@ def _find(connection: Connection, wanted: Wanted) -> dict[str, str]:
         rows = connection.execute(select(texts.c.id, texts.c.content).where(condition))
         found |= {identifier: content for identifier, content in rows}  # noqa: C416 - a result is no mapping
     return found
+
+
+def _drop_spooled(spool: Spool, wanted: Wanted, ids: Collection[str]) -> int:
+    """Drop what is wanted from the spool, and the reports of it: they come after what they tell of."""
+    known = set(ids)
+
+    def unwanted(_: str, fact: Mapping[str, Any]) -> bool:
+        found = _is_wanted(fact, wanted, known)
+        if found:
+            known.add(fact["id"])
+        return found
+
+    return spool.drop(unwanted)
 
 
 def _is_wanted(fact: Mapping[str, Any], wanted: Wanted, ids: Collection[str]) -> bool:

@@ -99,9 +99,10 @@ def begin_export(store: Store, caller: Caller, export: Export, form: str) -> int
     Raises:
         UnavailableError: the store is away.
     """
-    with store.write() as connection:
-        query = _query(export).with_only_columns(func.count()).order_by(None)
+    query = _query(export).with_only_columns(func.count()).order_by(None)
+    with store.read() as connection:  # counting may take seconds, for which nobody could write
         rows: int = connection.execute(query).scalar_one()
+    with store.write() as connection:
         audit.note(connection, caller, "export", export.task.name, what=export.what, form=form, rows=rows)
     return rows
 
@@ -152,12 +153,11 @@ def _query(export: Export) -> Select[Any]:
 
 def _resolution_lines(connection: Connection, rows: Sequence[Row[Any]], names: Mapping[int, str]) -> list[_Line]:
     said = _by_id(connection, select(answers), [one for row in rows for one in row.answer_ids])
-    predicted: dict[str, Row[Any]] = {}
-    ids = [row.item_id for row in rows]
-    for found in connection.execute(
-        select(predictions).where(predictions.c.item_id.in_(ids)).order_by(predictions.c.id.desc())
-    ):
-        predicted[found.item_id] = found  # the first prediction comes last, and stays
+    # The first prediction of each: of copies there may be any number.
+    mine = predictions.c.item_id.in_([row.item_id for row in rows])
+    first = select(func.min(predictions.c.id)).where(mine).group_by(predictions.c.item_id)
+    wanted = select(predictions).where(predictions.c.id.in_(first))
+    predicted = {found.item_id: found for found in connection.execute(wanted)}
     return [_resolution_line(row, said, predicted.get(row.item_id), names) for row in rows]
 
 

@@ -188,8 +188,11 @@ def _may_return(lease: Row[Any]) -> bool:
 
 
 def _is_open_to(connection: Connection, lease: Row[Any], slot: Row[Any]) -> bool:
-    """Tell whether the slot is free, and the person has neither answered the item nor another slot of it."""
-    if slot.state != "free":
+    """Tell whether the slot is free, and the person has neither answered the item nor another slot of it.
+
+    Nobody else is given a check item's slot, so that it is free for its person although it is closed.
+    """
+    if slot.state != ("closed" if slot.stage == CHECK_STAGE else "free"):
         return False
     who = {"item": lease.item_id, "round": lease.round, "person": lease.annotator}
     return not any(connection.execute(query, who).first() for query in (_MET, _HELD_ELSEWHERE))

@@ -94,7 +94,7 @@ def _choose(
     """Return slots and check items in the order to show them; a check item has no slot yet (`slot_id` None)."""
     found = _free_slots(connection, task, caller, count, label, language)
     lucky = sum(_CHANCE.random() < task.review.check_rate for _ in range(count))
-    checks = draw_checks(connection, task, caller, min(lucky, len(found)), language)
+    checks = draw_checks(connection, task, caller, min(lucky, len(found)), label, language)
     chosen = found[: count - len(checks)]
     for check in checks:
         chosen.insert(_CHANCE.randint(0, len(chosen)), check)

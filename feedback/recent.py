@@ -11,6 +11,8 @@ from feedback.schema import predictions, traffic
 from feedback.store import Store
 
 _DAYS = 7
+_LEAST_HOURS = 24.0
+"""A few hours say little of a day: what came in them counts as all that comes in one."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Recent:
 def recent_traffic(store: Store, task: str, version: str, most: int = 50_000) -> Recent:
     """Return how many predictions a day `task` had, and the scores of the last `most` that `version` made.
 
-    `per_day` counts from the first hour with traffic in the last week; without any it is 0.
+    `per_day` counts from the first hour with traffic in the last week, or over a day where that was later; without any
+    it is 0.
 
     Raises:
         UnavailableError: the store is away.
@@ -39,5 +42,5 @@ def recent_traffic(store: Store, task: str, version: str, most: int = 50_000) ->
         ).one()
         rows = connection.execute(latest.order_by(predictions.c.id.desc()).limit(most))
         scores = [(float(confidence), float(out_of_scope)) for confidence, out_of_scope in rows]
-    hours = max(1.0, (now - first).total_seconds() / 3600) if first else 1.0
+    hours = max(_LEAST_HOURS, (now - first).total_seconds() / 3600) if first else _LEAST_HOURS
     return Recent((total or 0) * 24.0 / hours, scores)

@@ -47,10 +47,12 @@ def reserve(store: Store, scope: str, key: str, request_sha256: str) -> Reservat
     now = datetime.now(UTC)
     with store.write() as connection:
         store.lock(connection, f"reply {scope} {key}")
+        # Of this key only: looking for all that are over would cost more with every reply that is kept.
+        mine = and_(replies.c.scope == scope, replies.c.key == key)
         stale = replies.c.created_at < now - KEPT_FOR
         abandoned = and_(replies.c.reply.is_(None), replies.c.created_at < now - ABANDONED_AFTER)
-        connection.execute(delete(replies).where(stale | abandoned))
-        row = connection.execute(select(replies).where(replies.c.scope == scope, replies.c.key == key)).first()
+        connection.execute(delete(replies).where(mine, stale | abandoned))
+        row = connection.execute(select(replies).where(mine)).first()
         if row is None:
             token = new_id()
             taken = {"scope": scope, "key": key, "token": token, "request_sha256": request_sha256, "created_at": now}

@@ -93,11 +93,14 @@ def _estimated(drawn: Drawn, *, of_undrawn: bool) -> Estimate | None:
     kinds = _kinds(drawn.inclusion)
     strata = [_stratum(drawn, weights, kinds == kind, of_undrawn=of_undrawn) for kind in np.unique(kinds)]
     strata = [one for one in strata if one.size > 0]
+    unknown = max(0, drawn.n_traffic - len(kinds)) if (kinds == 0).all() else 0
+    if unknown:  # nothing was drawn but what was certain to be: of all the rest nothing is known
+        strata.append(_Stratum(unknown, 0.5, 0.0))
     total = sum(one.size for one in strata)
     estimate = sum(one.size * one.error for one in strata) / total
     low, high = _interval(strata, total)
     naive = float(drawn.wrong[resolved].mean())
-    mass = round(drawn.n_traffic * float(total) / float(_calibrated(drawn).sum()))
+    mass = round(drawn.n_traffic * float(total) / (float(_calibrated(drawn).sum()) + unknown))
     return Estimate(estimate, low, high, naive, int(resolved.sum()), mass)
 
 

@@ -109,6 +109,8 @@ class Spool:
     def drop(self, unwanted: Callable[[str, dict[str, Any]], bool]) -> int:
         """Delete every fact, refused ones included, of which `unwanted(kind, fact)` is true; return how many.
 
+        It is asked of each in the order in which they came.
+
         Waits until what is being forwarded has been, so that nothing slips past whoever erases.
 
         Raises:
@@ -117,7 +119,8 @@ class Spool:
         if not self._path.exists():
             return 0
         with self._turn(wait=True), self._opened().write() as connection:
-            rows = connection.execute(select(_entries.c.number, _entries.c.kind, _entries.c.body)).all()
+            everything = select(_entries.c.number, _entries.c.kind, _entries.c.body).order_by(_entries.c.number)
+            rows = connection.execute(everything).all()
             found = [row.number for row in rows if unwanted(row.kind, orjson.loads(row.body))]
             for number in found:
                 connection.execute(delete(_entries).where(_entries.c.number == number))

@@ -38,7 +38,8 @@ def _from_json(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str | bytes) else value
 
 
-_JSON: dict[str, Any] = {
+_OPTIONS: dict[str, Any] = {
+    "hide_parameters": True,  # texts are among them, and a logged error would repeat them
     "json_serializer": lambda value: orjson.dumps(value, option=_JSON_OPTIONS).decode(),
     "json_deserializer": _from_json,
 }
@@ -240,9 +241,14 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         raise UnavailableError(f"the store did not answer ({type(error.orig).__name__}); try again later") from error
     except SQLAlchemyError as error:
-        raise UnavailableError(f"the store cannot be used: {error}") from error
+        # Only the error's name: its message repeats the statement.
+        raise UnavailableError(f"the store cannot be used ({_name(error)}); try again later") from error
     except OSError as error:
         raise UnavailableError(f"the store cannot be used: {error.strerror} ({error.filename})") from error
+
+
+def _name(error: SQLAlchemyError) -> str:
+    return type(getattr(error, "orig", None) or error).__name__
 
 
 def _make_engine(url: str) -> Engine:
@@ -252,10 +258,10 @@ def _make_engine(url: str) -> Engine:
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         raise ArgumentError("neither SQLite nor PostgreSQL")
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True, connect_args=_POSTGRES_PATIENCE, **_JSON)
+        return create_engine(parsed, pool_pre_ping=True, connect_args=_POSTGRES_PATIENCE, **_OPTIONS)
     if parsed.database:
         _make_folder(Path(parsed.database).parent)
-    engine = create_engine(parsed, **_JSON)
+    engine = create_engine(parsed, **_OPTIONS)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

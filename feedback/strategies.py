@@ -1,7 +1,7 @@
 """What becomes of an item after each answer: it is resolved, more people are asked, or an expert decides.
 
 Pure: votes and what is known of those who gave them go in, a `Decision` comes out. Answers of people who are not
-trusted are left out everywhere. `docs/review.md` tells when to choose which strategy.
+trusted are left out everywhere. `docs/ml-engineers.md` tells when to choose which.
 """
 
 from __future__ import annotations

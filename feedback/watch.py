@@ -31,6 +31,6 @@ def watch_promise(store: Store, task: Task) -> Estimate | None:
         return found
     figures = {"error": found.estimate, "low": found.low, "high": found.high, "max_error": task.triage.max_error}
     with store.write() as connection:
-        emit(connection, [Event("alert.raised", task.name, {"alert": "promise_broken", **figures})])
-        note(connection, _WATCH, "alert.promise_broken", task.name, **figures)
+        emit(connection, [Event("alert.raised", task.name, {"alert": "promise.broken", **figures})])
+        note(connection, _WATCH, "promise.broken", task.name, **figures)
     return found

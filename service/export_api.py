@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from core.roles import REVIEWERS
 from feedback.exports import Export, What, begin_export
 from feedback.formats import MEDIA_TYPES, Form, export_file, rows_of
 from service.exchange import Incoming, Reply, StreamedReply
-from service.queries import Query, read_query
+from service.queries import Moment, Query, read_query
 from service.routing import Doc, Endpoint, Route
 from service.worker import Worker
 
@@ -23,7 +23,7 @@ class ExportQuery(Query):
 
     what: What = Field("resolutions", description="Final labels, or what each person said.")
     format: Form = Field("csv", description="Form of the file.")
-    since: AwareDatetime | None = Field(None, description="Only what was said since then, such as 2026-01-31T08:00Z.")
+    since: Moment | None = Field(None, description="Only what was said since then, such as 2026-01-31T08:00Z.")
 
 
 _DOC = Doc("Answers or resolutions as a file", query=ExportQuery, media_types=tuple(MEDIA_TYPES.values()))

@@ -72,7 +72,7 @@ class _FeedbackApi:
             label=request.label,
             labels=request.labels,
             comment=_REDACT_ALL(request.comment) if request.comment else None,
-            source=request.source,
+            source=_REDACT_ALL(request.source) if request.source else None,
             person=caller.person,
             role=caller.role,
             key_id=caller.key_id,

@@ -79,6 +79,8 @@ class Predictor:
         """Have the predictions recorded, and say in each which item it became."""
         manifest = classifier.manifest
         task = self._live.folder(manifest.task).task
+        if request.metadata:
+            request = request.model_copy(update={"metadata": classifier.redact.each(request.metadata)})
         recordings = self._recordings.of(task, manifest, request, caller, said)
         items = await recorder.remember(recordings)
         for (one, _), recording in zip(said, recordings, strict=True):

@@ -173,7 +173,8 @@ def _brought(task: Task, request: ImportRequest) -> list[Brought]:
 
 def _one(task: Task, redact: Redactor, row: ImportedText, index: int, *, check: bool) -> Brought:
     known = value_of(task, row.label, row.labels, ("texts", index)) if check else None
-    return Brought(redact(row.text), row.subject, row.metadata, row.language, known)
+    metadata = redact.each(row.metadata) if row.metadata else None
+    return Brought(redact(row.text), row.subject, metadata, row.language, known)
 
 
 def _shown(claimed: Claimed) -> dict[str, Any]:

@@ -199,9 +199,10 @@ def test_what_waits_in_the_spool_is_dropped(scene: Scene, spool: Spool, home: Pa
     spool.add(PREDICTION, {one.id: one for one in (waiting, others)})
     about, plain = scene.new_report(known.id, comment=COMMENT), scene.new_report(None, OTHER)
     copy = scene.new_report(None, SECRET)
-    spool.add(REPORT, {one.id: one for one in (about, plain, copy)})
+    follows = scene.new_report(waiting.id, comment=COMMENT)
+    spool.add(REPORT, {one.id: one for one in (about, plain, copy, follows)})
     done = erased(scene, spool, home, Wanted(subject="wilma"))
-    assert done.counts["spooled"] == 2
+    assert done.counts["spooled"] == 3
     assert spool.count() == 3
     assert erased(scene, spool, home, text_of(scene, SECRET)).counts["spooled"] == 1
     assert spool.count() == 2

@@ -123,7 +123,7 @@ def test_somebody_is_told_when_the_promise_is_broken_without_doubt(store: Store)
         reply(store, task, ANN, "refund")
     found = watch_promise(store, task)
     assert found is not None
-    assert [(one["alert"], one["error"]) for one in alerts(store)] == [("promise_broken", found.estimate)]
+    assert [(one["alert"], one["error"]) for one in alerts(store)] == [("promise.broken", found.estimate)]
 
 
 def test_reports_and_imports_are_outside(store: Store) -> None:
@@ -207,6 +207,19 @@ def test_a_stratum_that_nobody_looked_at_may_be_anything() -> None:
     assert found.estimate == pytest.approx(0.95)
     assert found.high == pytest.approx(1.0)
     assert found.low < 0.9
+
+
+def test_of_what_nobody_was_drawn_from_nothing_is_known() -> None:
+    """Two doubtful ones were wrong, and of two confident ones none was drawn."""
+    zeros, ones = np.zeros(2, dtype=np.int64), np.ones(2)
+    drawn = Drawn(labels=zeros, inclusion=ones, wrong=ones, n_traffic=4, expected=2.04)
+    found = accuracy_of_all(drawn)
+    assert found is not None
+    assert found.estimate == pytest.approx(0.25)
+    assert found.low < 0.05
+    assert found.high > 0.45
+    assert found.n_traffic == 4
+    assert error_of_unasked(drawn) is None
 
 
 def test_labels_that_are_looked_at_less_weigh_as_much() -> None:

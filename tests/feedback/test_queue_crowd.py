@@ -89,8 +89,9 @@ def _expire_some(store: Store, which: int) -> None:
     """Let one in twenty of the leases that are held expire now."""
     with store.write() as connection:
         past = store.now(connection) - timedelta(seconds=1)
-        some = (slots.c.state == "leased") & (slots.c.id % 20 == which)
-        connection.execute(update(slots).where(some).values(lease_expires_at=past))
+        some = select(slots.c.id).where(slots.c.state == "leased", slots.c.id % 20 == which)
+        ids = connection.scalars(some.with_for_update(skip_locked=True)).all()
+        connection.execute(update(slots).where(slots.c.id.in_(ids)).values(lease_expires_at=past))
 
 
 def _check(store: Store, n_items: int) -> None:

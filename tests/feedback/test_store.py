@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import traceback
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from core.errors import ConflictError, SettingError, UnavailableError
 from feedback.deployments import live_deployments, record_deployment, record_first_deployment
@@ -163,3 +164,33 @@ def test_a_url_that_cannot_be_used_is_explained(url: str) -> None:
     with pytest.raises(SettingError, match="REGRADE_DATABASE_URL") as caught:
         open_store(url)
     assert "secret" not in str(caught.value)
+
+
+SECRET = " ".join(("my", "secret"))
+"""As no line of this file, which tracebacks show, has it."""
+
+
+def test_an_error_repeats_neither_the_statement_nor_its_values(store: Store) -> None:
+    moment = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+    with pytest.raises(UnavailableError) as caught, store.read() as connection:
+        connection.execute(select(replies).where(replies.c.key == SECRET, replies.c.created_at > moment))
+    told = "".join(traceback.format_exception(caught.value))
+    assert "SELECT" not in str(caught.value)
+    assert SECRET not in told
+
+
+def test_a_failed_insert_does_not_repeat_its_values(store: Store) -> None:
+    row = {"scope": "s", "key": SECRET, "token": None, "request_sha256": "h", "created_at": datetime.now(UTC)}
+    with pytest.raises(UnavailableError) as caught, store.write() as connection:
+        connection.execute(replies.insert().values(**row))
+    if store.is_sqlite:  # PostgreSQL itself repeats a row that lacks a value
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_taking_a_key_leaves_others_alone(store: Store) -> None:
+    reserve(store, "s", "other", "hash")
+    with store.write() as connection:
+        connection.execute(update(replies).values(created_at=datetime.now(UTC) - KEPT_FOR - timedelta(seconds=1)))
+    reserve(store, "s", "key", "hash")
+    with store.read() as connection:
+        assert set(connection.scalars(select(replies.c.key))) == {"other", "key"}
