@@ -30,7 +30,7 @@ def _in_utc(value: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
-"""A moment as ISO 8601 text with a time zone; seconds since 1970, which a year alone would be taken for, are refused."""
+"""A moment as ISO 8601 text with a time zone. Numbers are refused: a year alone would pass for seconds since 1970."""
 
 
 class Query(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,8 +24,13 @@ def test_the_first_id_of_a_moment_is_below_those_made_since() -> None:
     assert first_id(moment + timedelta(milliseconds=1)) > earlier
 
 
+ID = "019a8f3e-52c1-7d4b-9a6e-3f0c2b7d81e5"
+
+
 @pytest.mark.parametrize(
-    "text", ["", "nope", "\x00", str(uuid.uuid4()), new_id().upper(), f"{new_id()}\n", new_id().replace("-", "")]
+    "text",
+    ["", "nope", "\x00", "6f1d2c3b-8a94-4e57-b0c1-d2e3f4a5b6c7", ID.upper(), f"{ID}\n", ID.replace("-", "")],
 )
 def test_nothing_else_is_an_id(text: str) -> None:
+    assert is_id(ID)
     assert not is_id(text)

@@ -49,9 +49,13 @@ def test_entries_come_back_in_order_and_in_pages(store: Store) -> None:
 
 
 def test_an_entry_is_undone_with_the_change_it_tells_of(store: Store) -> None:
-    with pytest.raises(RuntimeError, match="the change failed"), store.write() as connection:
-        note(connection, ANNA, "a", "item-1")
-        raise RuntimeError("the change failed")
+    def change() -> None:
+        with store.write() as connection:
+            note(connection, ANNA, "a", "item-1")
+            raise RuntimeError("the change failed")
+
+    with pytest.raises(RuntimeError, match="the change failed"):
+        change()
     assert list_entries(store) == []
 
 
