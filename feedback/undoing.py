@@ -17,7 +17,8 @@ from feedback.clashes import write_again
 from feedback.items import loaded
 from feedback.leases import hold, new_token, refusals_noted
 from feedback.mappings import mapped, read_maps
-from feedback.quality import note_check
+from feedback.quality import note_check, read_quality
+from feedback.resolution import Place, Resolution, read_votes, settle
 from feedback.schema import answers, encounters, leases, resolutions, slots, undoings
 from feedback.store import Store
 from feedback.tallies import add_tallies
@@ -26,6 +27,7 @@ from tasks.declaration import Task
 
 _ANSWER = select(answers).where(answers.c.id == bindparam("answer"), answers.c.item_id == bindparam("item"))
 _SLOT = select(slots).where(slots.c.id == bindparam("slot"))
+_SLOTS = select(slots).where(slots.c.item_id == bindparam("item"), slots.c.round == bindparam("turn"))
 _USED = select(resolutions.c.answer_ids).where(resolutions.c.id == bindparam("settled"))
 _FORGET = delete(encounters).where(
     encounters.c.item_id == bindparam("item"),
@@ -78,12 +80,14 @@ def _undo(
     opened = [item] if _was_resolved_with(connection, item, given) else []
     if opened:
         reopen(connection, opened)
-    undone = _lease_again(connection, task, given, now)
+    undone, deltas = _lease_again(connection, task, given, now), reopened(opened)
     if _is_still_theirs(connection, item, given, is_open=bool(opened) or item.state != "resolved"):
         until = hold(store, connection, task, given.slot_id, caller.person, undone.lease_token)
         undone = replace(undone, lease_expires_at=until)
+    elif opened and _settle_again(connection, task, item, now) is not None:
+        deltas.clear()
     note(connection, caller, "undo", item_id, answer=answer_id)
-    add_tallies(store, connection, reopened(opened))
+    add_tallies(store, connection, deltas)
     return undone
 
 
@@ -100,6 +104,15 @@ def _was_resolved_with(connection: Connection, item: Row[Any], given: Row[Any]) 
         return False
     used = connection.execute(_USED, {"settled": item.resolution_id}).scalar_one()
     return given.id in used
+
+
+def _settle_again(connection: Connection, task: Task, item: Row[Any], now: datetime) -> Resolution | None:
+    """Decide anew about an item whose resolution rested on an extra answer: no slot of it waits for anybody."""
+    votes = read_votes(connection, task, item)
+    rows = connection.execute(_SLOTS, {"item": item.id, "turn": item.round})
+    places = [Place(row.state, row.stage, row.number) for row in rows]
+    quality = read_quality(connection, task.name, {one.vote.annotator for one in votes})
+    return settle(connection, task, item, places, votes, quality, now)
 
 
 def _forget_check(store: Store, connection: Connection, task: Task, item: Row[Any], given: Row[Any]) -> None:

