@@ -23,6 +23,7 @@ from feedback.facts import NewText, Value
 from feedback.items import stored
 from feedback.report_items import ask_about_text, item_of_prediction
 from feedback.schema import predictions, reports, texts
+from feedback.spool import NotYetError
 from feedback.store import Store
 from feedback.texts import add_texts, new_text
 from feedback.values import value_of
@@ -30,6 +31,9 @@ from tasks.declaration import Task
 
 REPORT = "report"
 """Kind of a spool entry that holds a report."""
+
+WAITS_FOR = timedelta(hours=1)
+"""Age up to which a report in the spool waits for its prediction, which may be in the spool of another host."""
 
 _WINDOW = timedelta(minutes=1)
 
@@ -84,14 +88,23 @@ def send_report(store: Store, tasks: Mapping[str, Task], new: NewReport) -> str 
 def forward_reports(tasks: Callable[[], Mapping[str, Task]]) -> Callable[[Store, Connection, Sequence[bytes]], None]:
     """Return what writes reports that waited in the spool; `tasks` gives the served ones.
 
-    A report of what is not there, or with a label that is none, is refused by it, and the spool counts it.
+    A report of what is not there, or with a label that is none, is refused by it, and the spool counts it. One on a
+    prediction that may be in the spool of another host waits for it, for `WAITS_FOR` at most.
     """
 
     def forward(store: Store, connection: Connection, bodies: Sequence[bytes]) -> None:
         for body in bodies:
-            add_report(store, connection, tasks(), _READER.validate_json(body))
+            new = _READER.validate_json(body)
+            if store.now(connection) - new.created_at < WAITS_FOR and _is_missing(connection, new.prediction_id):
+                raise NotYetError
+            add_report(store, connection, tasks(), new)
 
     return forward
+
+
+def _is_missing(connection: Connection, prediction_id: str | None) -> bool:
+    wanted = select(predictions.c.id).where(predictions.c.id == prediction_id)
+    return prediction_id is not None and connection.execute(wanted).first() is None
 
 
 def add_report(store: Store, connection: Connection, tasks: Mapping[str, Task], new: NewReport) -> str | None:

@@ -21,7 +21,7 @@ from sqlalchemy import update as update_
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DataError, IntegrityError, NotSupportedError, ProgrammingError
 
-from core.errors import UnavailableError
+from core.errors import SettingError, UnavailableError
 from feedback.store import Store
 
 logger = logging.getLogger("regrade.spool")
@@ -44,6 +44,10 @@ _entries = Table(
     Column("refused", Integer, nullable=False),
 )
 """Facts in the order in which they came; `refused` is 1 for one that the store did not take though it was there."""
+
+
+class NotYetError(Exception):
+    """What a fact speaks of is not in the store yet: it waits on, and those behind it go on."""
 
 
 class Entry(NamedTuple):
@@ -99,7 +103,9 @@ class Spool:
         """
         refused = 0
         with self._turn() as mine:
-            while mine and (batch := self._oldest()):
+            place = 0
+            while mine and (batch := self._oldest(place)):
+                place = batch[-1].number
                 for kind, group in groupby(batch, key=lambda entry: entry.kind):
                     refused += self._forward(store, handlers[kind], list(group))
             if mine:
@@ -134,7 +140,10 @@ class Spool:
 
     def _opened(self) -> Store:
         if self._file is None:
-            file = Store(f"sqlite:///{self._path}")
+            try:
+                file = Store(f"sqlite:///{self._path}")
+            except SettingError as error:
+                raise UnavailableError(str(error)) from error
             event.listen(file.engine, "connect", _overwrite_what_is_deleted)
             with file.write() as connection:
                 _metadata.create_all(connection)
@@ -153,11 +162,14 @@ class Spool:
         finally:
             os.close(descriptor)
 
-    def _oldest(self) -> list[Entry]:
+    def _oldest(self, place: int) -> list[Entry]:
+        """Return the oldest entries that wait, of those behind `place`."""
         columns = (_entries.c.number, _entries.c.id, _entries.c.kind, _entries.c.body)
         # Predictions come before reports, which tell of them.
         order = (_entries.c.kind, _entries.c.number)
-        waiting = select(*columns).where(_entries.c.refused == 0).order_by(*order).limit(_BATCH)
+        waiting = (
+            select(*columns).where(_entries.c.refused == 0, _entries.c.number > place).order_by(*order).limit(_BATCH)
+        )
         with self._opened().read() as connection:
             return [Entry(*row) for row in connection.execute(waiting)]
 
@@ -171,6 +183,8 @@ class Spool:
                 raise
             if len(entries) > 1:
                 return sum(self._forward(store, handler, [entry]) for entry in entries)
+            if isinstance(error, NotYetError):
+                return 0
             # Only the error's name: its message may repeat the text.
             logger.error("%s %s is refused by the store (%s)", entries[0].kind, entries[0].id, _name(error))  # noqa: TRY400
             self._set_aside(entries[0])

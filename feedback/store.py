@@ -259,17 +259,20 @@ def _make_engine(url: str) -> Engine:
         raise ArgumentError("neither SQLite nor PostgreSQL")
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True, connect_args=_POSTGRES_PATIENCE, **_OPTIONS)
-    if parsed.database:
-        _make_folder(Path(parsed.database).parent)
+    if parsed.database and parsed.database != ":memory:":
+        _make_file(Path(parsed.database))
     engine = create_engine(parsed, **_OPTIONS)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _make_folder(folder: Path) -> None:
+def _make_file(file: Path) -> None:
+    """Make the database's file, which only its owner may read, as SQLite makes the files beside it then."""
+    folder = file.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise SettingError(
             f"{folder} cannot be made ({error.strerror}); set REGRADE_HOME or REGRADE_DATABASE_URL to a place that "

@@ -65,7 +65,7 @@ class Recorder:
         self._held = 0
         self._changed = threading.Condition()
         self._coming = 0
-        self._urgent = self._closing = False
+        self._urgent = self._closing = self._stuck = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self.store_is_away = threading.Event()
         """Set when the store failed; until whoever finds that it answers again clears it, nothing waits for it."""
@@ -96,6 +96,8 @@ class Recorder:
 
         Waits until they are committed if any asks for an item, else not at all. What could not be kept has no item.
         """
+        if self._stuck:
+            return await asyncio.to_thread(self._spooled, recordings)
         waits = any(one.item for one in recordings)
         future: asyncio.Future[dict[str, str]] | None = None
         if waits:
@@ -109,7 +111,10 @@ class Recorder:
             async with asyncio.timeout(_PATIENCE_S):
                 return await future
         except TimeoutError:
-            logger.warning("the store neither answers nor fails; a reply goes by the spool")
+            # The thread hangs in its transaction: until it comes back nothing goes that way.
+            logger.warning("the store neither answers nor fails; predictions go to the spool")
+            self._stuck = True
+            self.store_is_away.set()
             return await asyncio.to_thread(self._spooled, recordings)
 
     def _accept(self, request: _Request) -> bool:
@@ -132,6 +137,7 @@ class Recorder:
                 logger.exception("predictions could not be recorded")
                 self._metrics.records_lost(sum(len(request.recordings) for request in batch))
                 _answer(batch, {})
+            self._stuck = False
             with self._changed:
                 self._held -= sum(len(request.recordings) for request in batch)
 

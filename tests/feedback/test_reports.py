@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -9,11 +12,14 @@ import pytest
 from sqlalchemy import func, select
 
 from core.errors import InvalidError, NotFoundError, OverloadedError
+from core.ids import new_id
 from feedback.item_view import find_item
 from feedback.predictions import find_prediction
-from feedback.reports import forward_reports, send_report
+from feedback.recording import record
+from feedback.reports import REPORT, WAITS_FOR, forward_reports, send_report
 from feedback.revisions import note_revision
 from feedback.schema import items, reports, texts
+from feedback.spool import Spool
 from feedback.store import Store
 from tasks.declaration import Reports, Task
 from tests.support.scene import SHOP, Scene, make_task
@@ -46,6 +52,21 @@ def test_a_report_that_is_forwarded_twice_is_there_once(store: Store) -> None:
     found = find_prediction(store, said.id)
     assert found is not None
     assert [(one["report_id"], one["correct"], one["label"]) for one in found["reports"]] == [(new.id, False, "refund")]
+
+
+def test_a_report_waits_in_the_spool_for_a_prediction_in_that_of_another_host(store: Store, tmp_path: Path) -> None:
+    scene, spool = scene_of(store, make_task()), Spool(tmp_path / "spool.sqlite3")
+    elsewhere, handlers = scene.recording("where is it"), {REPORT: forward_reports(lambda: scene.tasks)}
+    late, other = scene.new_report(elsewhere.id), scene.new_report(None, "another text")
+    old = replace(scene.new_report(new_id()), created_at=datetime.now(UTC) - WAITS_FOR)
+    spool.add(REPORT, {one.id: one for one in (late, old, other)})
+    assert spool.forward(store, handlers) == 1, "the old one is given up"
+    assert (spool.count(), count(store, reports)) == (1, 1)
+    with store.write() as connection:
+        record(store, connection, [elsewhere])
+    assert spool.forward(store, handlers) == 0
+    assert (spool.count(), count(store, reports)) == (0, 2)
+    spool.close()
 
 
 def test_only_confident_answers_become_items(store: Store) -> None:

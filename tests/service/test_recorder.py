@@ -83,10 +83,15 @@ def test_a_store_that_hangs_is_waited_for_only_so_long(
         fcntl.flock(turn, fcntl.LOCK_EX)
         assert asyncio.run(recorder.remember([one])) == {one.id: one.item.id}
         assert spool.count() == 1
+        monkeypatch.setattr(recorder_module, "_PATIENCE_S", 600)
+        for other in (recording("does not wait", "audit"), recording("nobody is asked")):
+            asyncio.run(asyncio.wait_for(recorder.remember([other]), 60))
+        assert spool.count() == 3
     recorder.close()
     assert spool.forward(store, {PREDICTION: forward_predictions}) == 0
-    assert linked(store) == {one.id: one.item.id}
-    assert item_ids(store) == {one.item.id}
+    assert linked(store)[one.id] == one.item.id
+    assert len(linked(store)) == 3
+    assert len(item_ids(store)) == 2
 
 
 def test_duties_run_again_and_again_but_in_one_place(store: Store) -> None:
