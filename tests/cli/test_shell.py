@@ -42,7 +42,7 @@ def test_every_command_is_here() -> None:
     words = (
         "serve train evaluate predict bento doctor task-new task-list task-show models-list models-show "
         "keys-create keys-list keys-revoke audit-list audit-verify audit-head "
-        "db-copy db-status db-upgrade erase export import triage-plan "
+        "db-copy db-status db-upgrade erase export import triage-plan triage-accuracy "
         "webhooks-add webhooks-list webhooks-remove webhooks-replay webhooks-test"
     )
     assert {name.removeprefix("regrade ").replace(" ", "-") for name in COMMANDS} == set(words.split())

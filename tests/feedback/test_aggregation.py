@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks import crowd as real
 from feedback.aggregation import Aggregated, Votes, dawid_skene, majority, weighted_vote
-from tests.conftest import missing
+from tests.support.data import public_file
 
 Method = Callable[[Votes], Aggregated]
 
@@ -96,8 +96,7 @@ def test_posteriors_are_probabilities_and_labels_are_only_names(said: list[tuple
 
 def test_real_votes() -> None:
     """`benchmarks/crowd.py` in short: fewer orders, the same promises."""
-    if not real.data_file().exists():
-        missing(f"{real.data_file()}")
+    public_file("snow_rte/votes.tsv")
     crowd = real.read_crowd()
     best = {votes: real.accuracy(crowd, dawid_skene, votes, 5) for votes in (3, 5, 10)}
     plain = {votes: real.accuracy(crowd, majority, votes, 5) for votes in (3, 5, 10)}

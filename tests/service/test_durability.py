@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import threading
 import time
@@ -21,6 +19,7 @@ from feedback.spool import Spool
 from feedback.store import open_store
 from tests.conftest import missing
 from tests.support import postgres
+from tests.support.data import unseen_texts
 from tests.support.memory import EVERYTHING, counted, home_that_asks, item_ids, linked, store_of
 from tests.support.server import Server, free_port, kill_everything, run_server, serve_home, wait_until
 
@@ -31,16 +30,6 @@ WORDS = "parcel refund password money late lost new old my your where when what 
 def random_texts(count: int) -> list[str]:
     chance = random.Random(7)
     return [f"{' '.join(chance.choices(WORDS, k=6))} {number}" for number in range(count)]
-
-
-def unseen_texts(count: int) -> list[str]:
-    """Texts that people said to an assistant, of which the tiny model knows nothing: MASSIVE's validation rows."""
-    folder = Path(os.environ.get("REGRADE_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    file = folder / "massive" / "en-validation.jsonl"
-    if not file.exists():
-        missing(f"the public data in {folder} (REGRADE_DATA)")
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["text"] for line in lines[:count]]
 
 
 class Posters:
@@ -121,7 +110,7 @@ def test_whoever_is_killed_what_a_reply_promised_is_there(tiny_home: Path, tmp_p
 def test_fifty_kills_break_no_promise(tiny_home: Path, tmp_path: Path) -> None:
     """Five workers and then the whole service, ten times over."""
     home, log, port = home_that_asks(tiny_home, tmp_path, "audit = 0.3"), tmp_path / "server.log", free_port()
-    with Posters(port, unseen_texts(2000), clients=6) as posters:
+    with Posters(port, unseen_texts(2000, "massive/en-validation.jsonl"), clients=6) as posters:
         for _ in range(10):
             with serve_home(home, log, 4, port) as server:
                 for _ in range(4):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -12,19 +11,10 @@ import pytest
 
 from benchmarks.stream import judge, post_all, read_rules, two_sided
 from service.classifier import load_classifier
-from tests.conftest import missing
+from tests.support.data import unseen_texts
 from tests.support.server import run_server
 
 TASK = "tiny-intent"
-
-
-def unseen_texts(count: int) -> list[str]:
-    folder = Path(os.environ.get("REGRADE_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    file = folder / "massive" / "en-train.jsonl"
-    if not file.exists():
-        missing(f"the public data in {folder} (REGRADE_DATA)")
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["text"] for line in lines[:count]]
 
 
 def home_that_doubts_half(source: Path, folder: Path, version: Path, texts: list[str]) -> Path:
