@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -365,7 +366,7 @@ def test_logs_hold_no_texts(server: Server, client: httpx.Client) -> None:
     assert "zebrafish" not in server.log.read_text()
 
 
-def test_serving_imports_nothing_of_learning(server: Server, tiny_home: Path) -> None:
+def test_serving_imports_nothing_of_learning(server: Server, tiny_home: Path, tmp_path: Path) -> None:
     loaded = [str(path) for worker in server.workers() for path in (region.path for region in worker.memory_maps())]
     assert any("onnxruntime" in path for path in loaded)
     assert not [path for path in loaded if "/torch/" in path]
@@ -375,11 +376,13 @@ def test_serving_imports_nothing_of_learning(server: Server, tiny_home: Path) ->
         "asyncio.run(worker.predictor.predict('tiny-intent', validated({'text': 'parcel'})))\n"
         "print(*{name.split('.')[0] for name in sys.modules})"
     )
+    shutil.copytree(tiny_home, tmp_path / "home")
     environment = {
         **os.environ,
-        "REGRADE_HOME": str(tiny_home),
-        "BENTOML_HOME": str(tiny_home / "bentoml"),
+        "REGRADE_HOME": str(tmp_path / "home"),
+        "BENTOML_HOME": str(tmp_path / "home" / "bentoml"),
         "REGRADE_TASKS": "tiny-intent",
+        "REGRADE_RECORD": "off",  # nothing writes here: no worker was started
     }
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False

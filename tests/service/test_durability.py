@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -130,8 +130,7 @@ def test_while_the_database_is_down_no_prediction_fails_and_after_it_everything_
     if not postgres.has_programs():
         missing("PostgreSQL")
     home = home_that_asks(tiny_home, tmp_path, "audit = 0.5")
-    with postgres.own_postgres() as database:
-        store = open_store(database.url)
+    with postgres.own_postgres() as database, closing(open_store(database.url)) as store:
         record_first_deployment(store, "tiny-intent", tiny_versions[0], "first version", "tests")
         with run_server(home, tmp_path, REGRADE_DATABASE_URL=database.url) as server:
             with Posters(server.port, random_texts(150)) as posters:
@@ -166,8 +165,7 @@ def test_what_waited_in_the_spool_of_a_killed_service_is_forwarded_by_the_next(
     if not postgres.has_programs():
         missing("PostgreSQL")
     home, log = home_that_asks(tiny_home, tmp_path, EVERYTHING), tmp_path / "server.log"
-    with postgres.own_postgres() as database:
-        store = open_store(database.url)
+    with postgres.own_postgres() as database, closing(open_store(database.url)) as store:
         record_first_deployment(store, "tiny-intent", tiny_versions[0], "first version", "tests")
         with serve_home(home, log, 1, free_port(), REGRADE_DATABASE_URL=database.url) as server:
             database.stop()
