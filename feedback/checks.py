@@ -10,7 +10,7 @@ from collections.abc import Collection
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, Select, Text, bindparam, cast, func, literal_column, select
+from sqlalchemy import BindParameter, Connection, Row, Select, Text, bindparam, cast, literal_column, select
 
 from core.roles import Caller
 from feedback.conditions import met_by_person, none_of
@@ -59,17 +59,17 @@ def _check_query(after_pivot: bool, by_label: bool, by_language: bool) -> Select
 
 
 def make_slots(connection: Connection, task: Task, checks: Collection[Row[Any]]) -> dict[str, int]:
-    """Give each check item a slot more; return the slots' ids by item."""
+    """Give each check item a slot more; return the slots' ids by item.
+
+    Their numbers are random, so that two people who are given the same item need not wait for each other.
+    """
     if not checks:
         return {}
-    ids = [row.item_id for row in checks]
-    last = select(slots.c.item_id, func.max(slots.c.number)).where(slots.c.item_id.in_(ids)).group_by(slots.c.item_id)
-    numbers = dict(connection.execute(last).all())
     rows = [
         {
             "item_id": row.item_id,
             "round": row.round,
-            "number": numbers.get(row.item_id, 0) + 1,
+            "number": secrets.randbelow(2**31),
             "task": task.name,
             "stage": CHECK_STAGE,
             "rank": row.rank,

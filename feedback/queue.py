@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, or_, select
@@ -49,6 +49,17 @@ class Claimed:
     lease_expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Claiming:
+    """What is asked for; `label` and `language` are None where any will do."""
+
+    task: Task
+    caller: Caller
+    count: int
+    label: str | None
+    language: str | None
+
+
 def claim(
     store: Store, task: Task, caller: Caller, count: int, *, label: str | None = None, language: str | None = None
 ) -> list[Claimed]:
@@ -61,19 +72,29 @@ def claim(
     Raises:
         UnavailableError: the store is away.
     """
+    claiming = _Claiming(task, caller, count, label, language)
+    claimed, passed_over = write_again(store, partial(_claim, store, claiming=claiming, alone=False))
+    if passed_over:
+        claimed, _ = write_again(store, partial(_claim, store, claiming=claiming, alone=True))
+    return claimed
 
-    def work(connection: Connection) -> list[Claimed]:
-        # One claim of a task at a time: none comes back empty because another one is looking at the same slots.
-        store.lock(connection, f"claim {task.name}")
-        now = store.now(connection)
-        expired = free_expired(connection, task.name, now)
-        chosen = _choose(connection, task, caller, count, label, language)
-        until = now + timedelta(seconds=task.review.lease_seconds)
-        claimed = _lease(connection, task, caller, chosen, now, until)
-        add_tallies(store, connection, {(task.name, "leases.expired"): expired})
-        return claimed
 
-    return write_again(store, work)
+def _claim(store: Store, connection: Connection, *, claiming: _Claiming, alone: bool) -> tuple[list[Claimed], bool]:
+    """Lease what there is; return it, and whether there is nothing but what other claims were looking at.
+
+    Claims of a task go on side by side and pass over each other's slots (on PostgreSQL; SQLite has one writer at a
+    time). One that is `alone` waits for all others, so that nobody comes back empty while something is left.
+    """
+    task = claiming.task
+    store.lock(connection, f"claim {task.name}", shared=not alone)
+    now = store.now(connection)
+    expired = free_expired(connection, task.name, now)
+    chosen = _choose(connection, claiming)
+    until = now + timedelta(seconds=task.review.lease_seconds)
+    claimed = _lease(connection, task, claiming.caller, chosen, now, until)
+    passed_over = not (chosen or alone or store.is_sqlite) and bool(_free_slots(connection, claiming, locked=False))
+    add_tallies(store, connection, {(task.name, "leases.expired"): expired})
+    return claimed, passed_over
 
 
 def stages_of(task: Task, caller: Caller) -> tuple[str, ...]:
@@ -88,35 +109,34 @@ def stages_of(task: Task, caller: Caller) -> tuple[str, ...]:
     return ("crowd", "expert") if qualified else ("crowd",)
 
 
-def _choose(
-    connection: Connection, task: Task, caller: Caller, count: int, label: str | None, language: str | None
-) -> list[Row[Any]]:
+def _choose(connection: Connection, claiming: _Claiming) -> list[Row[Any]]:
     """Return slots and check items in the order to show them; a check item has no slot yet (`slot_id` None)."""
-    found = _free_slots(connection, task, caller, count, label, language)
-    lucky = sum(_CHANCE.random() < task.review.check_rate for _ in range(count))
-    checks = draw_checks(connection, task, caller, min(lucky, len(found)), label, language)
+    task, count = claiming.task, claiming.count
+    found = _free_slots(connection, claiming)
+    lucky = min(sum(_CHANCE.random() < task.review.check_rate for _ in range(count)), len(found))
+    checks = draw_checks(connection, task, claiming.caller, lucky, claiming.label, claiming.language)
     chosen = found[: count - len(checks)]
     for check in checks:
         chosen.insert(_CHANCE.randint(0, len(chosen)), check)
     return chosen
 
 
-def _free_slots(
-    connection: Connection, task: Task, caller: Caller, count: int, label: str | None, language: str | None
-) -> list[Row[Any]]:
-    values = {"task": task.name, "person": caller.person, "most": count, "label": label, "language": language}
+def _free_slots(connection: Connection, claiming: _Claiming, *, locked: bool = True) -> list[Row[Any]]:
+    """Return free slots that the caller may have, one an item, in order; `locked`: those that nobody else looks at."""
+    values = {"task": claiming.task.name, "person": claiming.caller.person, "most": claiming.count}
+    values |= {"label": claiming.label, "language": claiming.language}
+    query = _free_query(claiming.label is not None, claiming.language is not None, locked)
     found: list[Row[Any]] = []
-    for stage in stages_of(task, caller):  # each by itself, so that both are read in the order of their index
-        query = _free_query(label is not None, language is not None)
+    for stage in stages_of(claiming.task, claiming.caller):  # each by itself: both are read in the order of the index
         found += connection.execute(query, {**values, "stage": stage}).all()
     chosen: dict[str, Row[Any]] = {}
     for row in sorted(found, key=lambda row: row.rank):
         chosen.setdefault(row.item_id, row)
-    return list(chosen.values())[:count]
+    return list(chosen.values())[: claiming.count]
 
 
 @cache
-def _free_query(by_label: bool, by_language: bool) -> Select[Any]:
+def _free_query(by_label: bool, by_language: bool, locked: bool) -> Select[Any]:
     other = slots.alias("other")
     same_item = and_(other.c.item_id == slots.c.item_id, other.c.round == slots.c.round)
     held = other.c.annotator == bindparam("person")
@@ -128,8 +148,9 @@ def _free_query(by_label: bool, by_language: bool) -> Select[Any]:
         .where(none_of(other, same_item, or_(held, earlier)))
         .order_by(slots.c.rank)
         .limit(bindparam("most"))
-        .with_for_update(skip_locked=True, of=slots)
     )
+    if locked:
+        query = query.with_for_update(skip_locked=True, of=slots)
     if by_label:
         query = query.where(slots.c.label == bindparam("label"))
     return query.where(slots.c.language == bindparam("language")) if by_language else query

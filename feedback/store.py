@@ -103,13 +103,15 @@ class Store:
         moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
         return moment
 
-    def lock(self, connection: Connection, name: str) -> None:
+    def lock(self, connection: Connection, name: str, *, shared: bool = False) -> None:
         """Let nobody else who asks for the lock `name` go on before this write transaction ends.
 
         For what must be read and then written: an SQLite write transaction has the whole database to itself anyway.
+        Those who ask for it `shared` go on together, but not beside one who asks for it alone.
         """
         if not self.is_sqlite:
-            connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(name))))
+            take = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+            connection.execute(select(take(func.hashtext(name))))
 
     def upgrade(self) -> None:
         """Make or change the tables so that they fit this release; safe when several processes start at once.

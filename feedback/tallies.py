@@ -16,7 +16,7 @@ from feedback.schema import tallies
 from feedback.store import Store
 from feedback.upsert import add_counts
 
-_SHARDS = 16
+_SHARDS = 64
 """Rows over which PostgreSQL spreads a count, so that writers need not wait for each other's commit."""
 
 _SUMS = select(tallies.c.name, func.sum(tallies.c.n)).group_by(tallies.c.name)

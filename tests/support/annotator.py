@@ -28,7 +28,7 @@ def work(url: str, name: str, seed: int) -> None:
     while _is_open(store):
         claimed = claim(store, TASK, who, 50)
         if not claimed:
-            time.sleep(0.1)
+            time.sleep(random.uniform(0.3, 0.9))
         if random.random() < ABANDONED:
             continue
         for one in claimed:
