@@ -7,25 +7,23 @@ is sent to a service twice: copies of an open item would share it, and cost less
 
 from __future__ import annotations
 
-import argparse
-import os
 import re
 import shutil
 import tempfile
 from collections import defaultdict
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import count, islice, product
 from pathlib import Path
 from statistics import median
 from string import ascii_lowercase
 
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import ROOT, Load, keep_result, machine, need_tool, real_texts, send_load, serving, write_bodies
+from benchmarks.common import ROOT, Load, keep_result, real_texts, send_load, serving, write_bodies
+from benchmarks.rounds import FIGURES, begin, columns, kept, medians, show
 from benchmarks.versions import live_folder
-from core.settings import Settings, load_settings
+from core.settings import Settings
 from feedback.deployments import record_first_deployment
 from feedback.store import open_store
 from tasks.catalogue import find_task
@@ -116,38 +114,23 @@ def ratios(loads: dict[tuple[str, int], list[Load]]) -> dict[str, float]:
     return found
 
 
-def show(loads: dict[tuple[str, int], list[Load]], promised: dict[str, float]) -> None:
-    """Print the table."""
-    console = Console(width=120)
-    table = Table(
-        "clients", "system", "texts/s", "p50 ms", "p99 ms", "CPU s/1000", "failed", title="Medians over rounds"
-    )
+def table_of(loads: dict[tuple[str, int], list[Load]]) -> Table:
+    """Return the medians by clients and system."""
+    figures = [figure for figure in FIGURES if figure != "client_cpu_share"]
+    table = Table("clients", "system", *columns(figures), title="Medians over rounds")
     for (name, clients), measured in sorted(loads.items(), key=lambda item: item[0][1]):
-        fields = ("texts_per_s", "p50_ms", "p99_ms", "server_cpu_s_per_1000", "failed")
-        speed, p50, p99, cpu, failed = (median(getattr(one, field) for one in measured) for field in fields)
-        table.add_row(str(clients), name, f"{speed:,.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{cpu:.2f}", f"{failed:.0f}")
-    console.print(table)
-    for name, value in promised.items():
-        console.print(f"{name}: [bold]{value:.2f}[/bold]")
+        table.add_row(str(clients), name, *medians(measured, figures))
+    return table
 
 
 def main() -> None:
     """Measure, print, and keep the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
-    options = parser.parse_args()
-    need_tool("wrk")
-    about, settings = machine(), load_settings()
-    os.environ.setdefault("BENTOML_HOME", str(settings.bentoml_home))
-    loads = measure(settings, options.rounds, options.seconds)
+    rounds, seconds, about, settings = begin(__doc__)
+    loads = measure(settings, rounds, seconds)
     promised = ratios(loads)
-    show(loads, promised)
-    measured = [
-        {"system": name, "clients": clients, "rounds": [asdict(one) for one in rounds]}
-        for (name, clients), rounds in loads.items()
-    ]
-    path = keep_result("recording", {"ratios": promised, "measured": measured}, about)
+    show(table_of(loads), promised)
+    result = {"ratios": promised, "measured": kept(("system", "clients"), loads)}
+    path = keep_result("recording", result, about)
     print(f"kept in {path.relative_to(ROOT)}")
 
 

@@ -6,7 +6,6 @@ round, so that a noisy neighbour hits each alike; ratios are taken within a roun
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -18,12 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.common import ROOT, Load, keep_result, machine, need_tool, real_texts, send_load, serving, write_bodies
+from benchmarks.common import ROOT, Load, keep_result, real_texts, send_load, serving, write_bodies
+from benchmarks.rounds import begin, columns, kept, medians, show
 from benchmarks.versions import live_folder
-from core.settings import Settings, load_settings
+from core.settings import Settings
 
 TASK = "support-intent"
 OURS, PLAIN, BATCHABLE = "regrade", "stock plain", "stock batchable"
@@ -149,44 +148,26 @@ def ratios(loads: Loads, raws: Raws) -> dict[str, float]:
     }
 
 
-def show(loads: Loads, raws: Raws, promised: dict[str, float]) -> None:
-    """Print the tables."""
-    console = Console(width=120)
-    columns = ("texts", "clients", "system", "texts/s", "p50 ms", "p99 ms", "CPU s/1000", "client CPU", "failed")
-    table = Table(*columns, title="Medians over rounds")
+def table_of(loads: Loads, raws: Raws) -> Table:
+    """Return the medians by texts a request, clients and system."""
+    table = Table("texts", "clients", "system", *columns(), title="Medians over rounds")
     for size in (1, 64):
-        raw = raws[size]
-        speed, cpu = median(one.texts_per_s for one in raw), median(one.server_cpu_s_per_1000 for one in raw)
-        table.add_row(str(size), "-", "raw loop", f"{speed:,.0f}", "-", "-", f"{cpu:.2f}", "-", "-")
+        table.add_row(str(size), "-", "raw loop", *medians(raws[size]))
     for (name, size, clients), measured in sorted(loads.items(), key=lambda item: (item[0][1:], item[0][0])):
-        fields = ("texts_per_s", "p50_ms", "p99_ms", "server_cpu_s_per_1000", "client_cpu_share", "failed")
-        speed, p50, p99, cpu, share, failed = (median(getattr(one, field) for one in measured) for field in fields)
-        cells = (f"{speed:,.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{cpu:.2f}", f"{share:.0%}", f"{failed:.0f}")
-        table.add_row(str(size), str(clients), name, *cells)
-    console.print(table)
-    for name, value in promised.items():
-        console.print(f"{name}: [bold]{value:.2f}[/bold]")
+        table.add_row(str(size), str(clients), name, *medians(measured))
+    return table
 
 
 def main() -> None:
     """Measure, print, and keep the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
-    options = parser.parse_args()
-    need_tool("wrk")
-    about, settings = machine(), load_settings()
-    os.environ.setdefault("BENTOML_HOME", str(settings.bentoml_home))
+    rounds, seconds, about, settings = begin(__doc__)
     folder = live_folder(settings, TASK)
-    loads, raws = measure(folder, settings, options.rounds, options.seconds)
+    loads, raws = measure(folder, settings, rounds, seconds)
     promised = ratios(loads, raws)
-    show(loads, raws, promised)
-    measured = [
-        {"system": name, "texts": size, "clients": clients, "rounds": [asdict(one) for one in rounds]}
-        for (name, size, clients), rounds in loads.items()
-    ]
-    raw = [{"texts": size, "rounds": [asdict(one) for one in rounds]} for size, rounds in raws.items()]
-    path = keep_result("serving", {"ratios": promised, "measured": measured, "raw_loop": raw}, about)
+    show(table_of(loads, raws), promised)
+    raw = [{"texts": size, "rounds": [asdict(one) for one in measured]} for size, measured in raws.items()]
+    result = {"ratios": promised, "measured": kept(("system", "texts", "clients"), loads), "raw_loop": raw}
+    path = keep_result("serving", result, about)
     print(f"kept in {path.relative_to(ROOT)}")
 
 

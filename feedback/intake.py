@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from core.errors import ConflictError
 from core.ids import new_id
-from core.near_key import near_key
 from core.roles import Caller
 from feedback import audit
-from feedback.facts import NewItem, NewText, Reason, Stage, Value
+from feedback.facts import NewItem, NewText, Value
 from feedback.items import add_items
+from feedback.new_items import new_item
 from feedback.schema import items, texts
 from feedback.store import Store
 from feedback.texts import add_texts, new_text
-from tasks.declaration import Review, Task
+from tasks.declaration import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,6 @@ class Taken:
 
     item_id: str
     duplicate: bool
-
-
-def first_asked(review: Review) -> tuple[Stage, int]:
-    """Return who is asked about a new item, and how many answers are wanted of them."""
-    return ("expert", 1) if review.strategy == "expert" else ("crowd", review.answers)
 
 
 def take_in(store: Store, task: Task, caller: Caller, brought: Sequence[Brought], urgency: float) -> list[Taken]:
@@ -69,25 +64,8 @@ def take_in(store: Store, task: Task, caller: Caller, brought: Sequence[Brought]
 
 
 def _item(task: Task, text: NewText, one: Brought, urgency: float) -> NewItem:
-    reason: Reason = "imported" if one.known is None else "check"
-    stage, wanted = first_asked(task.review)
-    return NewItem(
-        id=new_id(),
-        task=task.name,
-        text_id=text.id,
-        text_sha256=text.sha256,
-        revision=task.revision,
-        reason=reason,
-        suggestions=(),
-        language=one.language or (task.languages[0] if len(task.languages) == 1 else None),
-        urgency=urgency,
-        cluster=near_key("", text.content),
-        hidden=False,
-        stage=stage,
-        wanted=wanted,
-        created_at=text.created_at,
-        check_value=one.known,
-    )
+    item = new_item(task, text, "imported", urgency, language=one.language)
+    return item if one.known is None else replace(item, reason="check", check_value=one.known)
 
 
 def _known_checks(connection: Connection, new: Sequence[NewItem]) -> dict[str, str]:

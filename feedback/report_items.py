@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from secrets import SystemRandom
 
 from sqlalchemy import Connection, RowMapping, select
 
-from core.ids import new_id
-from core.near_key import near_key
 from feedback.facts import NewItem, NewText
-from feedback.intake import first_asked
 from feedback.items import add_items
+from feedback.new_items import new_item
 from feedback.schema import items, reports
 from feedback.store import Store
 from feedback.texts import add_texts
@@ -26,7 +25,7 @@ _CHANCE = SystemRandom()
 def ask_about_text(store: Store, connection: Connection, task: Task, text: NewText) -> str:
     """Ask people about a text that nothing was predicted of; return the item it stands under."""
     add_texts(connection, [text])
-    item = _item(task, text, (), None, text.created_at)
+    item = _item(task, text, (), None)
     return add_items(store, connection, [item])[item.id]
 
 
@@ -45,30 +44,13 @@ def item_of_prediction(
         return None
     text = NewText(said["id"], said["sha256"], said["content"], said["subject"], said["created_at"])
     suggestions = tuple((name, float(score)) for name, score in said["scores"])
-    item = _item(task, text, suggestions, said["language"], at)
+    item = replace(_item(task, text, suggestions, said["language"]), created_at=at)
     return add_items(store, connection, [item])[item.id]
 
 
-def _item(
-    task: Task, text: NewText, suggestions: tuple[tuple[str, float], ...], language: str | None, at: datetime
-) -> NewItem:
-    stage, wanted = first_asked(task.review)
-    return NewItem(
-        id=new_id(),
-        task=task.name,
-        text_id=text.id,
-        text_sha256=text.sha256,
-        revision=task.revision,
-        reason="user_report",
-        suggestions=suggestions,
-        language=language or (task.languages[0] if len(task.languages) == 1 else None),
-        urgency=_URGENCY,
-        cluster=near_key(suggestions[0][0] if suggestions else "", text.content),
-        hidden=_CHANCE.random() < task.review.hide_suggestions,
-        stage=stage,
-        wanted=wanted,
-        created_at=at,
-    )
+def _item(task: Task, text: NewText, suggestions: tuple[tuple[str, float], ...], language: str | None) -> NewItem:
+    hidden = _CHANCE.random() < task.review.hide_suggestions
+    return new_item(task, text, "user_report", _URGENCY, suggestions=suggestions, language=language, hidden=hidden)
 
 
 def _asked_before(connection: Connection, prediction_id: str) -> str | None:

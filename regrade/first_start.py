@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import NotFoundError, RegradeError
+from regrade.operator import opened_store
 from regrade.output import say, warn
 
 if TYPE_CHECKING:
@@ -29,11 +30,9 @@ def ensure_versions(settings: Settings) -> dict[str, str | None]:
         RegradeError: a task is wrong, the store is away, or training fails.
     """
     from feedback.deployments import live_deployments
-    from feedback.store import open_store
     from tasks.catalogue import find_tasks
 
-    store = open_store(settings.store_url)
-    try:
+    with opened_store(settings) as store:
         live = {task: deployment.version for task, deployment in live_deployments(store).items()}
         versions: dict[str, str | None] = dict(live)
         failures: list[Exception] = []
@@ -52,8 +51,6 @@ def ensure_versions(settings: Settings) -> dict[str, str | None]:
         if failures and not any(found.values()):
             raise failures[0]
         return found
-    finally:
-        store.close()
 
 
 def _check_stored(task: str, version: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from regrade.operator import opened_store
+
 if TYPE_CHECKING:
     from core.settings import Settings
     from feedback.deployments import Deployment
@@ -17,13 +19,24 @@ def deployments(settings: Settings) -> dict[str, Deployment]:
         UnavailableError: the store is away.
     """
     from feedback.deployments import live_deployments
-    from feedback.store import open_store
 
-    store = open_store(settings.store_url)
-    try:
+    with opened_store(settings) as store:
         return live_deployments(store)
-    finally:
-        store.close()
+
+
+def live_version(settings: Settings, task: str) -> str:
+    """Return the live version of `task`.
+
+    Raises:
+        NotFoundError: it has none.
+        UnavailableError: the store is away.
+    """
+    from core.errors import NotFoundError
+
+    deployment = deployments(settings).get(task)
+    if deployment is None:
+        raise NotFoundError(f"task {task!r} has no live model yet; train one with `regrade train {task}`")
+    return deployment.version
 
 
 def open_classifier(settings: Settings, task: str, version: str | None = None) -> Classifier:
@@ -34,16 +47,11 @@ def open_classifier(settings: Settings, task: str, version: str | None = None) -
         NotFoundError: the task has no live version, or no such version.
         ModelError: the version is damaged.
     """
-    from core.errors import NotFoundError
     from service.classifier import load_classifier
     from service.model_store import version_folder
     from service.runner import choose_runner
     from tasks.catalogue import find_task
 
     find_task(settings, task)
-    if version is None:
-        deployment = deployments(settings).get(task)
-        if deployment is None:
-            raise NotFoundError(f"task {task!r} has no live model yet; train one with `regrade train {task}`")
-        version = deployment.version
-    return load_classifier(version_folder(task, version), choose_runner(settings.runner))
+    folder = version_folder(task, version or live_version(settings, task))
+    return load_classifier(folder, choose_runner(settings.runner))

@@ -7,11 +7,11 @@ the old version finish with it; none fails or waits.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Collection, Mapping
+from functools import partial
 
-from core.errors import NotFoundError, RegradeError, RunnerError, TaskError, UnavailableError
+from core.errors import NotFoundError, RunnerError, TaskError, UnavailableError
 from core.settings import Settings
 from feedback.deployments import Deployment, live_deployments
 from feedback.revisions import note_revision
@@ -21,6 +21,7 @@ from service.classifier import Classifier, load_classifier
 from service.metrics import Metrics
 from service.model_store import version_folder
 from service.runner import choose_runner
+from service.watching import watch
 from tasks.catalogue import TaskFolder, find_tasks
 
 logger = logging.getLogger("regrade.live")
@@ -152,19 +153,10 @@ class LiveModels:
             logger.exception("version %s of %s cannot be served; the version before stays", version, task)
             return
         old = self._live.get(task)
-        self._live[task] = fresh
+        self._live[task] = fresh  # the old version goes with its last request: nothing in it refers to itself
         self._metrics.went_live(fresh.manifest, old.manifest if old else None)
         logger.info("task %s is answered by version %s now", task, version)
-        del old
-        gc.collect()  # the session of the old version, once its last request has gone
 
     async def watch(self) -> None:
         """Keep in step until cancelled, whatever goes wrong on the way."""
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                await asyncio.to_thread(self.refresh)
-            except RegradeError as error:
-                logger.warning("the deployments cannot be read: %s", error)
-            except Exception:
-                logger.exception("the deployments cannot be followed; trying again")
+        await watch(partial(asyncio.to_thread, self.refresh), POLL_S, logger, "the deployments cannot be read")

@@ -16,6 +16,7 @@ from feedback.webhooks import Webhook
 from service.addresses import Resolve, resolve
 from service.delivery import deliver, new_client
 from service.metrics import Metrics
+from service.watching import watch
 
 logger = logging.getLogger("regrade.webhooks")
 
@@ -42,23 +43,21 @@ class Sender:
         self._resolve = resolve
         self._at_work: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
+        self._looks = 0
         self._certificates: ssl.SSLContext | None = None
 
     async def run(self) -> None:
         """Send until cancelled, whatever goes wrong on the way."""
-        look = 0
-        while True:
-            try:
-                if look % _MEASURE_EVERY == 0:
-                    waiting = await asyncio.to_thread(oldest_waiting, self._store)
-                    self._metrics.webhooks_waited(waiting.total_seconds() if waiting else 0.0)
-                await self.begin_due()
-            except RegradeError as error:
-                logger.warning("webhooks cannot be sent: %s", error)
-            except Exception:
-                logger.exception("webhooks cannot be sent; trying again")
-            look += 1
-            await asyncio.sleep(POLL_S)
+        await watch(self._look, POLL_S, logger, "webhooks cannot be sent", at_once=True)
+
+    async def _look(self) -> None:
+        """Measure now and then how long webhooks wait, and begin what is due."""
+        measures = self._looks % _MEASURE_EVERY == 0
+        self._looks += 1
+        if measures:
+            waiting = await asyncio.to_thread(oldest_waiting, self._store)
+            self._metrics.webhooks_waited(waiting.total_seconds() if waiting else 0.0)
+        await self.begin_due()
 
     async def begin_due(self) -> None:
         """Begin to send to each webhook that something is due for, where that is not under way already.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +42,8 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(home: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{home / 'regrade.sqlite3'}")
-    yield opened
-    opened.close()
+    with closing(open_store(f"sqlite:///{home / 'regrade.sqlite3'}")) as opened:
+        yield opened
 
 
 @pytest.fixture

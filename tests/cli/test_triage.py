@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from core.settings import load_settings
+from feedback.recording import record as write
 from feedback.store import open_store
-from feedback.texts import add_texts, new_text
+from feedback.texts import add_texts
+from tests.support.predicted import predicted
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Regrade
@@ -68,44 +71,22 @@ def test_recorded_traffic_is_what_counts(regrade: Regrade, home: Path, tiny_vers
     assert {step["doubtful"] for step in found["steps"] if step["confidence"] <= 0.5} <= {0.0}
 
 
-def record(home: Path, version: str, scores: list[tuple[float, float]]) -> None:
+def record(home: Path, version: str, found: list[tuple[float, float]]) -> None:
     """Record predictions of these confidences and out-of-scope scores, as the service does."""
-    from datetime import UTC, datetime
-
-    from core.ids import new_id
-    from feedback.facts import Recording
-    from feedback.recording import record as write
-
-    store = open_store(load_settings(home=home).store_url)
-    now = datetime.now(UTC)
-    made = []
-    for confidence, out_of_scope in scores:
-        identifier = new_id()
-        made.append(
-            Recording(
-                id=identifier,
-                task="tiny-intent",
-                version=version,
-                revision=1,
-                label="parcel",
-                labels=None,
-                confidence=confidence,
-                scores=(("parcel", confidence),),
-                out_of_scope=out_of_scope,
-                truncated=False,
-                text=new_text(identifier, f"text {identifier}", None, now),
-                language="en",
-                metadata=None,
-                key_id=None,
-                inclusion=0.02,
-                item=None,
-                created_at=now,
-            )
+    made = [
+        predicted(
+            "where is it",
+            task="tiny-intent",
+            version=version,
+            confidence=confidence,
+            scores=(("parcel", confidence),),
+            out_of_scope=out_of_scope,
         )
-    with store.write() as connection:
+        for confidence, out_of_scope in found
+    ]
+    with closing(open_store(load_settings(home=home).store_url)) as store, store.write() as connection:
         add_texts(connection, [one.text for one in made])
         write(store, connection, made)
-    store.close()
 
 
 def test_what_cannot_be_planned_is_said(regrade: Regrade, home: Path, tiny_versions: tuple[str, str]) -> None:

@@ -1,38 +1,18 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
-from core.ids import new_id
 from feedback.facts import Recording
 from feedback.recent import recent_traffic
 from feedback.recording import record
 from feedback.store import Store
-from feedback.texts import add_texts, new_text
+from feedback.texts import add_texts
+from tests.support.predicted import predicted
 
 
 def one(task: str, version: str, confidence: float) -> Recording:
-    identifier, now = new_id(), datetime.now(UTC)
-    return Recording(
-        id=identifier,
-        task=task,
-        version=version,
-        revision=1,
-        label="parcel",
-        labels=None,
-        confidence=confidence,
-        scores=(("parcel", confidence),),
-        out_of_scope=0.25,
-        truncated=False,
-        text=new_text(identifier, f"text {identifier}", None, now),
-        language="en",
-        metadata=None,
-        key_id=None,
-        inclusion=0.02,
-        item=None,
-        created_at=now,
-    )
+    scores = (("parcel", confidence),)
+    return predicted("where is it", task=task, version=version, confidence=confidence, scores=scores)
 
 
 def test_recent_traffic_is_that_of_the_task_and_the_scores_those_of_the_version(store: Store) -> None:

@@ -12,49 +12,17 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from core.errors import UnavailableError
-from core.ids import first_id, new_id
+from core.ids import new_id
 from feedback.duties import find_duty, finish, take
-from feedback.facts import NewItem, Reason, Recording
+from feedback.facts import Recording
 from feedback.predictions import find_prediction, may_be_on_its_way, prune
 from feedback.recording import PREDICTION, forward_predictions, record
 from feedback.schema import items, predictions, reports, slots, texts, traffic
 from feedback.spool import Spool
 from feedback.store import Store
-from feedback.texts import new_text
+from tests.support.predicted import recording
 
 HANDLERS = {PREDICTION: forward_predictions}
-
-
-def recording(
-    text: str = "where is my parcel", reason: Reason | None = None, at: datetime | None = None, label: str = "parcel"
-) -> Recording:
-    """A prediction made at `at`, and an item for it where there is a `reason`."""
-    now = at or datetime.now(UTC)
-    identifier = new_id() if at is None else first_id(at)[:-4] + new_id()[-4:]
-    kept = new_text(identifier, text, "customer-1", now)
-    scores = ((label, 0.7), ("refund", 0.2), ("password", 0.1))
-    asked = NewItem(
-        new_id(), "t", kept.id, kept.sha256, 1, reason or "audit", scores, "en", 0.5, "c", False, "expert", 1, now
-    )
-    return Recording(
-        id=identifier,
-        task="t",
-        version="v1",
-        revision=1,
-        label=label,
-        labels=None,
-        confidence=0.7,
-        scores=scores,
-        out_of_scope=0.25,
-        truncated=False,
-        text=kept,
-        language="en",
-        metadata={"channel": "mail"},
-        key_id="k1",
-        inclusion=1.0 if reason else 0.125,
-        item=asked if reason else None,
-        created_at=now,
-    )
 
 
 def write(store: Store, batch: Sequence[Recording], *, keep_ids: bool = False) -> dict[str, str]:

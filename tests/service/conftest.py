@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from feedback.store import Store, open_store
 from tests.conftest import missing
 from tests.support import postgres
 from tests.support.desk import Desk, run_desk
@@ -24,6 +26,13 @@ def server(tiny_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as client:
         yield client
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store of the test's own, without a service."""
+    with closing(open_store(f"sqlite:///{tmp_path / 'store.sqlite3'}")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

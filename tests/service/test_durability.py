@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -19,6 +18,7 @@ from feedback.spool import Spool
 from feedback.store import open_store
 from tests.conftest import missing
 from tests.support import postgres
+from tests.support.clients import Clients
 from tests.support.data import unseen_texts
 from tests.support.memory import EVERYTHING, counted, home_that_asks, item_ids, linked, store_of
 from tests.support.server import Server, free_port, kill_everything, run_server, serve_home, wait_until
@@ -32,38 +32,28 @@ def random_texts(count: int) -> list[str]:
     return [f"{' '.join(chance.choices(WORDS, k=6))} {number}" for number in range(count)]
 
 
-class Posters:
+class Posters(Clients):
     """Clients that post texts all the time, again and again, and remember every reply; connections may break."""
 
     def __init__(self, port: int, texts: list[str], clients: int = 4) -> None:
+        super().__init__(clients)
         self.replied: dict[str, str | None] = {}
         self.statuses: set[int] = set()
         self.broken = 0
         self._url = f"http://127.0.0.1:{port}"
         self._texts = texts
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._post, args=(number, clients)) for number in range(clients)]
+        self._step = clients
 
-    def __enter__(self) -> Posters:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _turns(self, first: int, step: int) -> Iterator[str]:
+    def _turns(self, first: int) -> Iterator[str]:
         while True:
-            for position in range(first, len(self._texts), step):
-                if self._stop.is_set():
+            for position in range(first, len(self._texts), self._step):
+                if self.stopped.is_set():
                     return
                 yield self._texts[position]
 
-    def _post(self, first: int, step: int) -> None:
+    def ask(self, number: int) -> None:
         with httpx.Client(base_url=self._url, timeout=30) as client:
-            for text in self._turns(first, step):
+            for text in self._turns(number):
                 try:
                     reply = client.post(PREDICT, json={"text": text})
                 except httpx.TransportError:

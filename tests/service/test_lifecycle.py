@@ -22,34 +22,24 @@ from feedback.deployments import record_deployment
 from feedback.store import open_store
 from service.artifact import SCOPE, read_manifest, sha256_of, write_manifest
 from service.exchange import Incoming, Receive, Scope, Send, json_reply
+from tests.support.clients import Clients
 from tests.support.server import ROOT, Server, free_port, is_ready, run_server, wait_until
 
 PREDICT = "/v1/tasks/tiny-intent/predict"
 
 
-class Callers:
+class Callers(Clients):
     """A few clients that ask all the time and remember what they got."""
 
-    def __init__(self, server: Server, clients: int = 4) -> None:
+    def __init__(self, server: Server) -> None:
+        super().__init__(4)
         self.replies: list[tuple[float, int, str, bool]] = []
         self.errors: list[Exception] = []
         self._server = server
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
 
-    def __enter__(self) -> Callers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self) -> None:
+    def ask(self, number: int) -> None:  # noqa: ARG002 - all ask the same
         with self._server.client() as client:
-            while not self._stop.is_set():
+            while not self.stopped.is_set():
                 try:
                     reply = client.post(PREDICT, json={"texts": ["where is my parcel", "refund"]})
                 except httpx.TransportError as error:

@@ -14,20 +14,13 @@ from core.settings import load_settings
 from feedback.duties import find_duty
 from feedback.recording import PREDICTION, forward_predictions
 from feedback.spool import Spool
-from feedback.store import Store, open_store
+from feedback.store import Store
 from service import recorder as recorder_module
 from service.housekeeping import Duty, Housekeeping, usual_duties
 from service.metrics import Metrics
 from service.recorder import Recorder
-from tests.feedback.test_recording import recording
 from tests.support.memory import item_ids, linked
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
-    yield opened
-    opened.close()
+from tests.support.predicted import recording
 
 
 @pytest.fixture

@@ -47,13 +47,6 @@ PUBLIC = "93.184.215.14"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with receiving() as listening:
         yield listening

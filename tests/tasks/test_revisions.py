@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.declaration import Label
-from tasks.revisions import map_labels, map_through
+from tasks.revisions import map_through
 
 
 def labels(*rows: tuple[int, list[int]] | int) -> list[Label]:
@@ -16,18 +16,18 @@ def labels(*rows: tuple[int, list[int]] | int) -> list[Label]:
 
 def test_labels_that_stay_are_themselves_whatever_they_are_called() -> None:
     renamed = [Label(id=1, name="another name"), Label(id=2, name="label 2"), Label(id=3, name="new")]
-    assert map_labels(labels(1, 2), renamed) == {1: 1, 2: 2}
+    assert map_through([labels(1, 2), renamed]) == {1: 1, 2: 2}
 
 
 def test_a_merger_is_certain() -> None:
-    assert map_labels(labels(1, 2, 3), labels((4, [1, 2]), 3)) == {1: 4, 2: 4, 3: 3}
-    assert map_labels(labels(1, 2), labels((1, [2]), 3)) == {1: 1, 2: 1}
+    assert map_through([labels(1, 2, 3), labels((4, [1, 2]), 3)]) == {1: 4, 2: 4, 3: 3}
+    assert map_through([labels(1, 2), labels((1, [2]), 3)]) == {1: 1, 2: 1}
 
 
 def test_what_was_removed_or_split_is_uncertain() -> None:
-    assert map_labels(labels(1, 2), labels(1, 3)) == {1: 1, 2: None}
-    assert map_labels(labels(1, 2), labels((3, [1]), (4, [1]), 2)) == {1: None, 2: 2}
-    assert map_labels(labels(1, 2), labels(1, (3, [1]), 2)) == {1: None, 2: 2}
+    assert map_through([labels(1, 2), labels(1, 3)]) == {1: 1, 2: None}
+    assert map_through([labels(1, 2), labels((3, [1]), (4, [1]), 2)]) == {1: None, 2: 2}
+    assert map_through([labels(1, 2), labels(1, (3, [1]), 2)]) == {1: None, 2: 2}
 
 
 def test_chains_compose() -> None:
@@ -46,7 +46,7 @@ def test_a_removed_label_can_be_brought_back_or_taken_over_later() -> None:
 
 def test_merging_twice_by_the_same_words_changes_nothing() -> None:
     first, merged = labels(1, 2, 3), labels((4, [1, 2]), 3)
-    assert map_through([first, merged, merged, merged]) == map_labels(first, merged)
+    assert map_through([first, merged, merged, merged]) == map_through([first, merged])
 
 
 _revision = st.lists(
