@@ -45,8 +45,20 @@ class ConflictError(RegradeError):
     """The request contradicts what is already recorded."""
 
 
+class AtWorkError(ConflictError):
+    """The first request with an `Idempotency-Key` is still at work: the same request will be answered in a moment."""
+
+
 class ReusedKeyError(ConflictError):
     """An `Idempotency-Key` came again with another body."""
+
+
+class LeaseLostError(ConflictError):
+    """What only the holder of a lease may do, after the lease ended."""
+
+
+class RunError(RegradeError):
+    """A run of the retraining job could not be brought to an end."""
 
 
 class MalformedError(RegradeError):

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     keep_days: int = Field(
         30, ge=1, le=36_500, description="Days for which predictions without an item or a report are kept."
     )
+    session_hours: float = Field(
+        12.0, gt=0, le=720, description="Hours after which somebody who signed in on the pages must sign in again."
+    )
     drain_seconds: float = Field(
         1.0, ge=0, le=600, description="Seconds between readiness going false and the listener closing on SIGTERM."
     )

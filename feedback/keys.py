@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import Row, func, select, update
 
@@ -149,21 +149,21 @@ def _check(
 def list_keys(store: Store) -> list[Key]:
     """Return every key ever made, oldest first."""
     with store.read() as connection:
-        return [_key(row) for row in connection.execute(select(keys).order_by(keys.c.id))]
+        return [key_of(row) for row in connection.execute(select(keys).order_by(keys.c.id))]
 
 
-def find_key(store: Store, secret: str) -> Key | None:
-    """Return the key whose secret this is, be it good or not; None where there is none."""
+def find_key(store: Store, sha256: str) -> Key | None:
+    """Return the key whose secret has this hash, be it good or not; None where there is none."""
     with store.read() as connection:
-        row = connection.execute(select(keys).where(keys.c.sha256 == hash_secret(secret))).first()
-    return _key(row) if row else None
+        row = connection.execute(select(keys).where(keys.c.sha256 == sha256)).first()
+    return key_of(row) if row else None
 
 
 def good_keys(store: Store) -> dict[str, Key]:
     """Return the keys that were not revoked, by the SHA-256 of their secrets; some may have expired."""
     with store.read() as connection:
         rows = connection.execute(select(keys).where(keys.c.revoked_at.is_(None)))
-        return {row.sha256: _key(row) for row in rows}
+        return {row.sha256: key_of(row) for row in rows}
 
 
 def fingerprint_keys(store: Store) -> KeyFingerprint:
@@ -198,7 +198,7 @@ def revoke_key(store: Store, caller: Caller, key_id: str) -> Key:
             connection.execute(update(keys).where(keys.c.id == key_id).values(revoked_at=now))
             note(connection, caller, "keys.revoke", key_id, person=row.person, role=row.role)
             row = connection.execute(select(keys).where(keys.c.id == key_id)).one()
-    return _key(row)
+    return key_of(row)
 
 
 def touch_keys(store: Store, used: Mapping[str, datetime]) -> None:
@@ -211,7 +211,8 @@ def touch_keys(store: Store, used: Mapping[str, datetime]) -> None:
             connection.execute(update(keys).where(keys.c.id == key_id, later).values(last_used_at=used[key_id]))
 
 
-def _key(row: Row[tuple[object, ...]]) -> Key:
+def key_of(row: Row[Any]) -> Key:
+    """Return the key that a row of `keys` tells of."""
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
     del values["sha256"]
     values["tasks"] = None if values["tasks"] is None else tuple(values["tasks"])

@@ -1,4 +1,4 @@
-"""How long things are kept that only help for a while: old leases, delivered events, kept replies."""
+"""How long things are kept that only help for a while: old leases, delivered events, kept replies, sessions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Table, delete, exists, select
 
 from core.ids import first_id
 from feedback.replies import KEPT_FOR as REPLIES_KEPT_FOR
-from feedback.schema import deliveries, leases, outbox, replies
+from feedback.schema import deliveries, leases, outbox, replies, sessions
 from feedback.store import Store
 
 LEASES_KEPT_FOR = timedelta(days=30)
@@ -34,6 +34,7 @@ def forget_old(store: Store) -> dict[str, int]:
         "leases": _delete(store, leases, leases.c.granted_at < now - LEASES_KEPT_FOR),
         "outbox": _delete_events(store, (outbox.c.id < first_id(now - EVENTS_KEPT_FOR)) & ~still_due),
         "replies": _delete(store, replies, replies.c.created_at < now - REPLIES_KEPT_FOR),
+        "sessions": _delete(store, sessions, sessions.c.expires_at < now),
     }
 
 

@@ -34,7 +34,7 @@ def check_open_mode(headers: Mapping[bytes, bytes], client: str | None) -> None:
             f"there are no keys yet, so only this machine may connect; this request came from {client}"
         )
     host = headers.get(b"host", b"").decode("latin-1")
-    if not _is_loopback(_hostname(host)):
+    if not is_loopback_host(host):
         raise ForbiddenError(f"there are no keys yet, so Host must be a loopback address or localhost; got {host!r}")
     origin = headers.get(b"origin")
     if origin is not None and origin != f"http://{host}".encode("latin-1"):
@@ -64,6 +64,11 @@ def granted_task(live: LiveModels, caller: Caller, task: str) -> TaskFolder:
     names = ", ".join(name for name in live.tasks if caller.may_see(name))
     kind = UngrantedError if task in live.tasks else NotFoundError
     raise kind(f"no task {task[:100]!r} here; this service has: {names or 'none'}")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Tell whether a `Host` header names this machine itself."""
+    return _is_loopback(_hostname(host))
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ import orjson
 
 from core.errors import CallerGoneError, MalformedError, TooLargeError
 from core.roles import Caller
+from feedback.sessions import Session
 from service.problems import PROBLEM, Headers
 from service.requests import MAX_BODY
 
@@ -40,6 +41,9 @@ class Incoming:
     caller: Caller = NOBODY
     version: str = ""
     """The model version that answers, once it is known."""
+    session: Session | None = None
+    csrf: str = ""
+    """The session that the caller was known by, if it was one, and what its pages repeat with every change."""
     _body: bytes | None = None
 
     def is_gone(self) -> bool:

@@ -31,7 +31,9 @@ from service.access import check_json, check_open_mode, granted_task
 from service.exchange import NOBODY, App, Incoming, Receive, Reply, Scope, Send, problem_reply
 from service.idempotency import answered_once
 from service.openapi import openapi_document
-from service.problems import problem, problem_of
+from service.pages.routes import page_routes
+from service.pages.site import Site
+from service.problems import Headers, problem, problem_of
 from service.routes import all_routes
 from service.routing import Endpoint, Found, Route, Router
 from service.throttle import Throttle
@@ -53,8 +55,9 @@ class Front:
         """Answer for `worker`, and pass to `inner` what BentoML answers."""
         self._inner = inner
         self._worker = worker
+        self._site = Site(worker)
         described = Route("/openapi.json", {"GET": Endpoint(self._describe, roles=None)})
-        routes = [*all_routes(worker), described]
+        routes = [*all_routes(worker), *page_routes(worker, self._site), described]
         self._router = Router(routes)
         self._description = orjson.dumps(openapi_document(routes))
         self._refusals = Throttle(1)
@@ -78,6 +81,7 @@ class Front:
             if _PASSED_ON.fullmatch(scope["path"]) and scope["method"] in {"GET", "HEAD"}:
                 if scope["path"] == "/metrics":
                     await self._worker.queue_metrics.refresh(self._worker.store, self._worker.declared())
+                    await self._worker.run_metrics.refresh(self._worker.store, self._worker.live.tasks)
                 await self._inner(scope, receive, send)
                 return
             found = self._find(scope)
@@ -91,7 +95,7 @@ class Front:
                 logger.exception("%s failed", template)
             if isinstance(error, _REFUSALS):
                 await self._note_refusal(incoming, template, status)
-            reply = problem_reply(status, body, headers)
+            reply = self._problem(incoming, status, body, headers)
         if self._worker.draining or reply.status == 413:
             reply.headers.append((b"connection", b"close"))
         await reply.send(send, incoming)
@@ -99,6 +103,12 @@ class Front:
         known = task if task in self._worker.live.tasks else ""
         elapsed = time.perf_counter() - started
         self._worker.metrics.answered(template, known, incoming.version, reply.status, elapsed)
+
+    def _problem(self, incoming: Incoming, status: int, body: bytes, headers: Headers) -> Reply:
+        """Return a problem as JSON, or as a page where people look at it."""
+        if not incoming.scope["path"].startswith("/app"):
+            return problem_reply(status, body, headers)
+        return self._site.error(incoming, status, orjson.loads(body)["detail"], headers)
 
     def _find(self, scope: Scope) -> Found:
         found = self._router.find(scope["path"], scope["method"])

@@ -57,8 +57,8 @@ class _HealthApi:
         return Reply(200, DOCS_PAGE, b"text/html; charset=utf-8")
 
     async def index(self, _: Incoming) -> Reply:
-        """Lead people to the description."""
-        return Reply(307, b"", headers=[(b"location", b"/docs")])
+        """Lead people to the pages."""
+        return Reply(307, b"", headers=[(b"location", b"/app")])
 
 
 DOCS_PAGE = b"""<!DOCTYPE html>

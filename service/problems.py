@@ -7,6 +7,7 @@ from http import HTTPStatus
 import orjson
 
 from core.errors import (
+    AtWorkError,
     ConflictError,
     ForbiddenError,
     InvalidError,
@@ -69,4 +70,6 @@ def problem_of(error: Exception) -> tuple[int, bytes, Headers]:
         headers.append((b"www-authenticate", b"Bearer"))
     elif isinstance(error, UnavailableError):
         headers.append((b"retry-after", b"5"))
+    elif isinstance(error, AtWorkError):
+        headers.append((b"retry-after", b"1"))
     return status, problem(status, str(error), errors), headers

@@ -5,8 +5,9 @@ state of the queue: `items`, `slots`, `annotators`, `deliveries` and the counter
 """
 
 from feedback.schema.base import metadata
+from feedback.schema.learning import pins, quarantines, runs, snapshot_erasures, snapshot_items, snapshots
 from feedback.schema.outbox import deliveries, outbox, webhooks
-from feedback.schema.people import annotators, audit, erasures, keys, seals
+from feedback.schema.people import annotators, audit, erasures, keys, seals, sessions
 from feedback.schema.predictions import predictions, reports, texts, traffic
 from feedback.schema.queue import (
     answers,
@@ -16,6 +17,7 @@ from feedback.schema.queue import (
     leases,
     resolutions,
     slots,
+    summaries,
     tallies,
     task_revisions,
     undoings,
@@ -36,12 +38,20 @@ __all__ = [
     "leases",
     "metadata",
     "outbox",
+    "pins",
     "predictions",
+    "quarantines",
     "replies",
     "reports",
     "resolutions",
+    "runs",
     "seals",
+    "sessions",
     "slots",
+    "snapshot_erasures",
+    "snapshot_items",
+    "snapshots",
+    "summaries",
     "tallies",
     "task_revisions",
     "texts",

@@ -1,4 +1,4 @@
-"""Tables of people: keys, what is known of annotators, the audit log and its seals, erasures."""
+"""Tables of people: keys and sessions, what is known of annotators, the audit log and its seals, erasures."""
 
 from __future__ import annotations
 
@@ -22,8 +22,22 @@ keys = Table(
     Column("revoked_at", UtcTime),
     Column("last_used_at", UtcTime),
     UniqueConstraint("sha256"),
+    Index(None, "person"),
 )
 """API keys, hashed. `tasks` lists the granted ones; null is all. Two keys of one person answer as the same person."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("key_sha256", String(64), nullable=False),
+    Column("person", Person, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Index(None, "expires_at"),
+)
+"""Sessions of the pages, by the hash of their cookie; each lets in whomever the key with `key_sha256` lets in."""
 
 annotators = Table(
     "annotators",
@@ -54,6 +68,8 @@ audit = Table(
     Column("details", JSON, nullable=False),
     Column("seal_id", Integer),
     Index(None, "seal_id"),
+    Index(None, "action", "id"),
+    Index(None, "actor", "action", "id"),
     Index("ix_audit_unsealed", "id", sqlite_where=text("seal_id IS NULL"), postgresql_where=text("seal_id IS NULL")),
 )
 """Every change by a person, and every refusal of one: ids only, never a text."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, String, Table, Text, text
 
+from core.demo import DEMO_LANGUAGE
 from feedback.schema.base import Id, TaskName, UtcTime, metadata
 
 _ASKED = text("reason IS NOT NULL")
+_DEMO = text(f"language = '{DEMO_LANGUAGE}'")
 
 texts = Table(
     "texts",
@@ -21,7 +23,8 @@ texts = Table(
     Index(None, "subject", sqlite_where=text("subject IS NOT NULL"), postgresql_where=text("subject IS NOT NULL")),
 )
 """The only place where a text stands, redacted; comments and proposed labels are texts too. `sha256` is of the
-normalised text. The text of a prediction has the prediction's id; `metadata` is what came with an imported one."""
+normalised text, with a mark before that of a demo text. The text of a prediction has the prediction's id; `metadata` is
+what came with an imported one."""
 
 predictions = Table(
     "predictions",
@@ -47,6 +50,7 @@ predictions = Table(
     Index(None, "task", "id"),
     Index(None, "item_id", sqlite_where=text("item_id IS NOT NULL"), postgresql_where=text("item_id IS NOT NULL")),
     Index("ix_predictions_asked", "task", "id", sqlite_where=_ASKED, postgresql_where=_ASKED),
+    Index("ix_predictions_demo", "id", sqlite_where=_DEMO, postgresql_where=_DEMO),
 )
 """One text judged by one version. `reason` and `item_id` are null where nobody was asked; `inclusion` is the
 probability, fixed before the draw, with which it was to be selected by any automatic reason."""

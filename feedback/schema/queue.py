@@ -16,11 +16,16 @@ from sqlalchemy import (
     text,
 )
 
+from core.demo import DEMO_LANGUAGE
 from feedback.schema.base import Id, Person, Serial, TaskName, UtcTime, metadata
 
 _FREE = text("state = 'free'")
 _LEASED = text("state = 'leased'")
 _CHECK = text("check_value IS NOT NULL")
+DISPUTED = text("stage = 'expert' AND number > 1 AND state IN ('free', 'leased')")
+"""Slots of experts that were opened after somebody had been asked: the same words are in the statement that uses the
+index."""
+_DEMO = text(f"language = '{DEMO_LANGUAGE}'")
 
 items = Table(
     "items",
@@ -58,6 +63,7 @@ items = Table(
         postgresql_where=text("open_key IS NOT NULL"),
     ),
     Index("ix_items_checks", "task", "text_sha256", sqlite_where=_CHECK, postgresql_where=_CHECK),
+    Index("ix_items_demo", "id", sqlite_where=_DEMO, postgresql_where=_DEMO),
 )
 """A prediction, or an imported text, that people are asked about.
 
@@ -92,6 +98,7 @@ slots = Table(
     Index("ix_slots_free_label", "task", "stage", "label", "rank", sqlite_where=_FREE, postgresql_where=_FREE),
     Index("ix_slots_free_language", "task", "stage", "language", "rank", sqlite_where=_FREE, postgresql_where=_FREE),
     Index("ix_slots_leased", "task", "lease_expires_at", sqlite_where=_LEASED, postgresql_where=_LEASED),
+    Index("ix_slots_disputed", "task", "rank", "item_id", sqlite_where=DISPUTED, postgresql_where=DISPUTED),
 )
 """One answer wanted: `free`, `leased`, `answered`, or `closed` when it is not wanted any more. `stage` is who may
 answer: `crowd`, `expert`, or `check` for the slot that a check item gets each time somebody is given it.
@@ -214,3 +221,13 @@ duties = Table(
     Column("done_at", UtcTime),
 )
 """Housekeeping that one process does at a time, and for how long it has taken it."""
+
+summaries = Table(
+    "summaries",
+    metadata,
+    Column("task", TaskName, primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("content", JSON, nullable=False),
+    Column("computed_at", UtcTime, nullable=False),
+)
+"""Figures that take a look at much, worked out now and then, so that whoever shows them reads one row."""

@@ -301,22 +301,21 @@ def test_a_key_is_shown_once_even_where_the_request_is_repeated(server: Server, 
     store.close()
 
 
-# Guessing: last, because it uses up this address's tries
+# Guessing
 
 
 def test_guessing_is_slowed_down_and_good_keys_go_on(server: Server, keyed: KeyedHome) -> None:
-    with server.client() as client:  # one connection, and so one worker
-        statuses = [
-            client.get("/v1/tasks", headers=bearer(f"rg_{uuid.uuid4()}")).status_code
-            for _ in range(WRONG_KEYS_A_MINUTE + 5)
-        ]
+    with server.client("127.0.0.9") as client:  # one connection, and so one worker
+        statuses: list[int] = []
+        while 429 not in statuses and len(statuses) < 2 * WRONG_KEYS_A_MINUTE:  # a minute may end in between
+            statuses.append(client.get("/v1/tasks", headers=bearer(f"rg_{uuid.uuid4()}")).status_code)
         refused = client.get("/v1/tasks", headers=bearer("rg_another"))
         assert_problem(refused, 429, "wrong keys")
         assert int(refused.headers["retry-after"]) > 0
         assert client.get("/v1/tasks", headers=bearer(keyed.secrets["app"])).status_code == 200
         assert client.get("/v1/tasks").status_code == 401
-    assert set(statuses) == {401, 429}
-    assert sorted(statuses) == statuses
+    assert statuses[-1] == 429
+    assert statuses.count(401) >= WRONG_KEYS_A_MINUTE
 
 
 # While the store is away

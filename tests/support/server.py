@@ -30,9 +30,13 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def client(self) -> httpx.Client:
-        """Return a client; each has its own connection, so that several reach several workers."""
-        return httpx.Client(base_url=self.url, timeout=30)
+    def client(self, address: str | None = None) -> httpx.Client:
+        """Return a client; each has its own connection, so that several reach several workers.
+
+        `address` is the loopback address to come from, for what is counted by address.
+        """
+        transport = httpx.HTTPTransport(local_address=address) if address else None
+        return httpx.Client(base_url=self.url, timeout=30, transport=transport)
 
     def workers(self) -> list[psutil.Process]:
         """Return the serving processes."""

@@ -1,0 +1,1 @@
+"""The web pages: what annotators, reviewers, owners of tasks and operators look at."""
