@@ -17,8 +17,13 @@ _WORD = re.compile(
 _SPREAD, _BITS = 0x9E3779B1, 0xFFFFFFFF
 
 
+def words_of(text: str) -> list[str]:
+    """Return the words of a case-folded text, in order; each character of Chinese and Japanese is one."""
+    return _WORD.findall(text)
+
+
 def near_key(label: str, text: str) -> str:
     """Return 24 hexadecimal digits; texts of different `label` differ, and those of the same words agree."""
-    hashes = [crc32(word.encode()) for word in set(_WORD.findall(text.casefold()))] or [0]
+    hashes = [crc32(word.encode()) for word in set(words_of(text.casefold()))] or [0]
     first, second = min(hashes), min([one * _SPREAD & _BITS for one in hashes])
     return f"{crc32(label.encode()):08x}{first:08x}{second:08x}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, or_, select
@@ -23,11 +25,24 @@ from feedback.upsert import insert_new
 from feedback.values import value_of
 from tasks.declaration import Task
 
-__all__ = ["Answered", "Kind", "Resolution", "Said", "Undone", "answer", "undo"]
+__all__ = ["Answered", "Given", "Kind", "Resolution", "Said", "Undone", "answer", "answer_within", "undo"]
 
 _ITEM = select(items).where(items.c.id == bindparam("item")).with_for_update(key_share=True)
 _SLOTS = select(slots).where(slots.c.item_id == bindparam("item"), slots.c.round == bindparam("turn"))
 _OWN_SLOTS = _SLOTS.where(or_(slots.c.id == bindparam("slot"), slots.c.annotator == bindparam("person")))
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is said of an item, and the lease by which it is said.
+
+    `decided_at` makes it a reviewer's decision of that moment, which counts whatever check items say of the reviewer.
+    """
+
+    item_id: str
+    token: str
+    said: Said
+    decided_at: datetime | None = None
 
 
 def answer(store: Store, tasks: Mapping[str, Task], caller: Caller, item_id: str, token: str, said: Said) -> Answered:
@@ -39,21 +54,18 @@ def answer(store: Store, tasks: Mapping[str, Task], caller: Caller, item_id: str
         ConflictError: the lease was released, or this person has answered already.
         InvalidError: the answer is none that the task takes.
     """
+    given = Given(item_id, token, said)
     with refusals_noted(store, caller, "answer", item_id):
-        return write_again(store, lambda connection: _answer(store, connection, tasks, caller, item_id, token, said))
+        return write_again(store, lambda connection: answer_within(store, connection, tasks, caller, given))
 
 
-def _answer(
-    store: Store,
-    connection: Connection,
-    tasks: Mapping[str, Task],
-    caller: Caller,
-    item_id: str,
-    token: str,
-    said: Said,
+def answer_within(
+    store: Store, connection: Connection, tasks: Mapping[str, Task], caller: Caller, given: Given
 ) -> Answered:
-    item = connection.execute(_ITEM, {"item": item_id}).first()
-    lease = find_lease(connection, tasks, caller, item_id, token)
+    """Do what `answer` does, in a transaction that has begun; raises the same."""
+    said = given.said
+    item = connection.execute(_ITEM, {"item": given.item_id}).first()
+    lease = find_lease(connection, tasks, caller, given.item_id, given.token)
     if lease.ended not in {None, "expired"}:
         raise ConflictError(f"this lease has ended: it was {lease.ended} before")
     task = tasks[lease.task]
@@ -63,10 +75,13 @@ def _answer(
     _meet(connection, lease)
     votes = [] if item.state == "check" else read_votes(connection, task, item)
     quality = read_quality(connection, task.name, {caller.person, *(one.vote.annotator for one in votes)})
+    if given.decided_at is not None:
+        quality.pop(caller.person, None)
     trusted = quality.get(caller.person, Quality()).trusted
     rows = _slots(connection, item, lease)
     held = _held(item, lease, rows)
-    case = Case(new_id(), task, caller, said, value, lease, item, rows, held, trusted, store.now(connection))
+    now = given.decided_at or store.now(connection)
+    case = Case(new_id(), task, caller, said, value, lease, item, rows, held, trusted, now)
     return carry_out(store, connection, case, votes, quality)
 
 

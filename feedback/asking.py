@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from feedback.facts import Stage
-from feedback.intake import first_asked
 from feedback.items import open_key
+from feedback.leases import NOBODY
+from feedback.new_items import first_asked
 from feedback.schema import items, slots
 from feedback.store import Store
 from feedback.tallies import add_tallies
@@ -22,17 +23,16 @@ _ITEMS = (
     .order_by(items.c.id)
     .with_for_update(key_share=True)
 )
-_CLOSED = {"state": "closed", "annotator": None, "lease_token": None, "lease_expires_at": None}
 _CLOSE = (
     update(slots)
     .where(slots.c.item_id == bindparam("item"), slots.c.round == bindparam("turn"))
     .where(or_(slots.c.state == "free", slots.c.state == "leased"))
-    .values(**_CLOSED)
+    .values(state="closed", **NOBODY)
 )
 _CLOSE_FREE = (
     update(slots)
     .where(slots.c.item_id == bindparam("item"), slots.c.round == bindparam("turn"), slots.c.state == "free")
-    .values(**_CLOSED)
+    .values(state="closed", **NOBODY)
 )
 _twin = items.alias("twin")
 _OPEN = update(items).where(items.c.id == bindparam("item")).values(state="open", resolution_id=None, resolved_at=None)
@@ -82,13 +82,19 @@ def ask_again(store: Store, connection: Connection, task: Task, rows: Sequence[R
     if not rows:
         return
     stage, wanted = first_asked(task.review)
+    begin_round(connection, task, rows, stage, range(1, wanted + 1))
+    add_tallies(store, connection, reopened(rows))
+
+
+def begin_round(
+    connection: Connection, task: Task, rows: Sequence[Row[Any]], stage: Stage, numbers: Sequence[int]
+) -> None:
+    """Open items again in a new round, each with slots of these `numbers`; the counts are the caller's to change."""
     connection.execute(_CLOSE, [{"item": row.id, "turn": row.round} for row in rows])
-    changed = {"who": stage, "answers": wanted, "declared": task.revision}
+    changed = {"who": stage, "answers": len(numbers), "declared": task.revision}
     connection.execute(_NEW_ROUND, [{"item": row.id, **changed} for row in rows])
     reopen(connection, rows)
-    new = [_slot(row, row.round + 1, number, stage) for row in rows for number in range(1, wanted + 1)]
-    connection.execute(slots.insert(), new)
-    add_tallies(store, connection, reopened(rows))
+    connection.execute(slots.insert(), [_slot(row, row.round + 1, number, stage) for row in rows for number in numbers])
 
 
 def ask_more(connection: Connection, item: Row[Any], stage: Stage, more: int, last: int) -> None:

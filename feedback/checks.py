@@ -12,8 +12,10 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Row, Select, Text, bindparam, cast, literal_column, select
 
+from core.demo import DEMO_PEOPLE
 from core.roles import Caller
 from feedback.conditions import met_by_person, none_of
+from feedback.demo import is_demo, is_real
 from feedback.leases import CHECK_STAGE
 from feedback.schema import encounters, items, slots
 from tasks.declaration import Task
@@ -27,7 +29,8 @@ def draw_checks(
 ) -> list[Row[Any]]:
     """Return up to `count` check items that the caller has never met, drawn at random: the hashes are uniform.
 
-    Where `label` is asked for, those of which it is the known answer: any other would stand out.
+    Where `label` is asked for, those of which it is the known answer: any other would stand out. Demo check items
+    measure the people of the demo, and nobody else.
     """
     if not count:
         return []
@@ -35,7 +38,7 @@ def draw_checks(
     known = next((str(one.id) for one in task.labels if one.name == label), None)
     values = {"task": task.name, "person": caller.person, "most": count, "pivot": pivot}
     values |= {"known": known, "language": language}
-    filters = label is not None, language is not None
+    filters = label is not None, language is not None, caller.person in DEMO_PEOPLE
     found = list(connection.execute(_check_query(True, *filters), values))
     if len(found) < count:
         found += connection.execute(_check_query(False, *filters), values)
@@ -43,12 +46,14 @@ def draw_checks(
 
 
 @cache
-def _check_query(after_pivot: bool, by_label: bool, by_language: bool) -> Select[Any]:
+def _check_query(after_pivot: bool, by_label: bool, by_language: bool, demo: bool) -> Select[Any]:
     held = (slots.c.item_id == items.c.id, slots.c.annotator == bindparam("person"))
     query = (
         select(literal_column("NULL").label("slot_id"), items.c.id.label("item_id"), items.c.round, items.c.rank)
+        .add_columns(items.c.language)
         .where(items.c.task == bindparam("task"), items.c.check_value.is_not(None), items.c.state == "check")
         .where(_HASH >= _PIVOT if after_pivot else _HASH < _PIVOT)
+        .where(is_demo(items.c.language) if demo else is_real(items.c.language))
         .where(none_of(encounters, met_by_person(items.c.id)), none_of(slots, *held))
         .order_by(_HASH)
         .limit(bindparam("most"))
@@ -72,6 +77,7 @@ def make_slots(connection: Connection, task: Task, checks: Collection[Row[Any]])
             "number": secrets.randbelow(2**31),
             "task": task.name,
             "stage": CHECK_STAGE,
+            "language": row.language,
             "rank": row.rank,
             "state": "closed",
         }

@@ -5,7 +5,10 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Table, and_, bindparam, literal_column, select
 from sqlalchemy.sql.selectable import NamedFromClause
 
-from feedback.schema import encounters
+from feedback.schema import encounters, items, resolutions
+
+HOLDS: ColumnElement[bool] = and_(items.c.id == resolutions.c.item_id, items.c.resolution_id == resolutions.c.id)
+"""That a resolution is the one that holds of its item, which is found by its id: `resolution_id` has no index."""
 
 _ONE: ColumnElement[int] = literal_column("1")
 

@@ -15,7 +15,7 @@ from core.roles import Caller
 from feedback.audit import note
 from feedback.facts import Quality, Value, Vote
 from feedback.items import loaded, stored
-from feedback.leases import empty_slot, end_lease
+from feedback.leases import NO_LEASE, NOBODY, empty_slot, end_lease
 from feedback.mappings import mapped, read_maps
 from feedback.quality import note_check
 from feedback.remarks import keep_remark
@@ -31,29 +31,23 @@ Kind = Literal["label", "labels", "spans", "out_of_scope", "skip", "flag"]
 _TAKE = (
     update(slots)
     .where(slots.c.id == bindparam("slot"))
-    .values(
-        state="answered",
-        annotator=bindparam("person"),
-        answer_id=bindparam("said"),
-        lease_token=None,
-        lease_expires_at=None,
-    )
+    .values(state="answered", annotator=bindparam("person"), answer_id=bindparam("said"), **NO_LEASE)
 )
-_CLOSE_OWN = (
-    update(slots)
-    .where(slots.c.id == bindparam("slot"))
-    .values(state="closed", annotator=None, lease_token=None, lease_expires_at=None)
-)
+_CLOSE_OWN = update(slots).where(slots.c.id == bindparam("slot")).values(state="closed", **NOBODY)
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one annotator says, in words: `value` is a label's name, names, why an item is flagged, or None."""
+    """What one annotator says, in words: `value` is a label's name, names, why an item is flagged, or None.
+
+    `seconds` is how long they looked at the item, None where nobody measured it.
+    """
 
     kind: Kind
     value: str | Sequence[str] | None = None
     comment: str | None = None
     proposed_label: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +142,18 @@ def _keep(connection: Connection, case: Case) -> None:
         "counted": "check" if case.is_check else "true" if case.counts else "extra",
         "comment_id": keep_remark(connection, case.task, about, remark, case.now),
         "proposed_id": keep_remark(connection, case.task, about, said.proposed_label, case.now),
-        "seconds": (case.now - case.lease.granted_at).total_seconds(),
+        "seconds": _seconds(case),
         "created_at": case.now,
     }
     connection.execute(answers.insert(), row)
+
+
+def _seconds(case: Case) -> float | None:
+    """Return how long the person took: as they say, and no longer than since the claim, which may lie far ahead."""
+    held = max(0.0, (case.now - case.lease.granted_at).total_seconds())
+    if case.said.seconds is not None:
+        return min(case.said.seconds, held)
+    return held or None  # a decision holds nothing before
 
 
 def _end(connection: Connection, case: Case) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text
 
+from core.demo import DEMO_LANGUAGE
 from core.errors import UnavailableError
 from feedback.bulk import write_rows
 from feedback.facts import OUTSIDE, NewItem, Value
@@ -42,7 +43,8 @@ def add_items(
 
     That is its own, or where an exact copy of the text is open in the same task, that copy's, which then has no slots
     of its own. With `keep_ids` such a copy is written too, as `merged`, so that an id given out earlier stays valid.
-    Writing the same item again changes nothing. The texts are written before, in the same transaction.
+    Writing the same item again changes nothing. The texts are written before, in the same transaction. No event tells
+    of demo items.
 
     Raises:
         UnavailableError: copies were resolved again and again while this looked for them; trying again is safe.
@@ -51,7 +53,8 @@ def add_items(
     asked: list[NewItem] = []
     for start in range(0, len(new), _BATCH):
         standing |= _add_batch(connection, new[start : start + _BATCH], asked, keep_ids=keep_ids)
-    emit(connection, [Event("item.created", one.task, {"item_id": one.id, "reason": one.reason}) for one in asked])
+    told = [one for one in asked if one.language != DEMO_LANGUAGE]
+    emit(connection, [Event("item.created", one.task, {"item_id": one.id, "reason": one.reason}) for one in told])
     add_tallies(store, connection, Counter((one.task, f"items.open.{one.reason}") for one in asked))
     return standing
 

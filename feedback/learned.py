@@ -12,6 +12,8 @@ import numpy as np
 from sqlalchemy import Row, Select, select
 
 from feedback.aggregation import Floats, Votes, dawid_skene
+from feedback.conditions import HOLDS
+from feedback.demo import is_real
 from feedback.facts import Value
 from feedback.items import loaded
 from feedback.mappings import Mapped, mapped, read_maps
@@ -44,8 +46,8 @@ def refresh_quality(store: Store, task: Task) -> int:
 
     Dawid and Skene's model over the answers to the latest 20,000 resolved items that at least two people answered.
     What an expert settled is taken as known, and so are check items; the expert's own answer to it teaches nothing.
-    Housekeeping, to be done every hour or so. Sets of labels teach nothing here: their annotators are known by check
-    items alone.
+    Demo items teach nothing. Housekeeping, to be done every hour or so. Sets of labels teach nothing here: their
+    annotators are known by check items alone.
     """
     if task.kind != "single_label":
         return 0
@@ -79,8 +81,8 @@ def _resolved_answers(task: str) -> Select[Any]:
             resolutions.c.value,
             resolutions.c.revision,
         )
-        .join(items, items.c.resolution_id == resolutions.c.id)
-        .where(resolutions.c.task == task)
+        .join(items, HOLDS)
+        .where(resolutions.c.task == task, is_real(items.c.language))
         .order_by(resolutions.c.id.desc())
         .limit(_MOST_ITEMS)
         .subquery()

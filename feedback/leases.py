@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, literal_column, select, update
 
+from core.demo import DEMO_LANGUAGE
 from core.errors import ConflictError, ForbiddenError, NotFoundError, UngrantedError
 from core.roles import Caller
 from feedback.audit import note
@@ -25,20 +26,25 @@ FREE: ColumnElement[str] = literal_column("'free'")
 LEASED: ColumnElement[str] = literal_column("'leased'")
 """Written into the statement, because a partial index serves only a condition that is known when it is planned."""
 
+NO_LEASE: dict[str, None] = {"lease_token": None, "lease_expires_at": None}
+"""What a slot says that is not leased."""
+
+NOBODY: dict[str, None] = {"annotator": None, **NO_LEASE}
+"""What a slot says that is nobody's."""
+
 _EXPIRED_AT_ONCE = 500
 _GIVEN_UP = case((slots.c.stage == CHECK_STAGE, "closed"), else_="free")
-_EMPTY = {"annotator": None, "lease_token": None, "lease_expires_at": None}
 
 _LEASE = select(leases).where(leases.c.token == bindparam("token"), leases.c.item_id == bindparam("item"))
 _SLOT = select(slots).where(slots.c.id == bindparam("slot"))
 _LOCK = select(items.c.id).where(items.c.id == bindparam("item")).with_for_update(key_share=True)
 _EXPIRED = (
-    select(slots.c.id, slots.c.lease_token)
+    select(slots.c.id, slots.c.lease_token, slots.c.language)
     .where(slots.c.task == bindparam("task"), slots.c.state == LEASED, slots.c.lease_expires_at < bindparam("now"))
     .limit(_EXPIRED_AT_ONCE)
     .with_for_update(skip_locked=True)
 )
-_EMPTY_SLOT = update(slots).where(slots.c.id == bindparam("slot")).values(state=_GIVEN_UP, **_EMPTY)
+_EMPTY_SLOT = update(slots).where(slots.c.id == bindparam("slot")).values(state=_GIVEN_UP, **NOBODY)
 _END = update(leases).where(leases.c.token == bindparam("lease")).values(ended=bindparam("how"))
 _HOLD = (
     update(slots)
@@ -172,15 +178,15 @@ def empty_slot(connection: Connection, slot_id: int) -> None:
 
 
 def free_expired(connection: Connection, task: str, now: datetime) -> int:
-    """Offer the slots of `task` whose leases expired before `now` to others; return how many, some hundred at once.
+    """Offer the slots of `task` whose leases expired before `now` to others, some hundred at once.
 
-    The leases stay: who answers late is still heard.
+    Returns how many, demo items left out. The leases stay: who answers late is still heard.
     """
     expired = connection.execute(_EXPIRED, {"task": task, "now": now}).all()
     if expired:
         connection.execute(_EMPTY_SLOT, [{"slot": row.id} for row in expired])
         connection.execute(_END, [{"lease": row.lease_token, "how": "expired"} for row in expired])
-    return len(expired)
+    return sum(row.language != DEMO_LANGUAGE for row in expired)
 
 
 def _may_return(lease: Row[Any]) -> bool:

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, or_, select
+from sqlalchemy import Connection, Row, bindparam, select
 
+from core.demo import DEMO_LANGUAGE, DEMO_PEOPLE
 from core.roles import Caller
+from feedback.alike_items import Alike, contents_of, find_alike
 from feedback.checks import draw_checks, make_slots
 from feedback.clashes import write_again
-from feedback.conditions import met_by_person, none_of
-from feedback.leases import CHECK_STAGE, FREE, free_expired, heartbeat, hold_many, new_token, release
-from feedback.schema import encounters, items, slots, texts
+from feedback.free_slots import Wanted, free_slots
+from feedback.leases import CHECK_STAGE, free_expired, heartbeat, hold_many, new_token, release
+from feedback.schema import items, texts
 from feedback.store import Store
 from feedback.tallies import add_tallies
 from tasks.declaration import Task
 
-__all__ = ["Claimed", "claim", "heartbeat", "release", "stages_of"]
+__all__ = ["Claimed", "claim", "heartbeat", "release"]
 
 _CHANCE = secrets.SystemRandom()
+_DRAWN = 50
+"""Check items that are drawn at most to find some that are alike."""
 _SHOWN = (
     select(items.c.id, texts.c.content, items.c.language, items.c.suggestions, items.c.reason, items.c.hidden)
     .add_columns(items.c.state)
@@ -51,28 +55,41 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class _Claiming:
-    """What is asked for; `label` and `language` are None where any will do."""
+    """What is asked for; `alike` holds the items to choose from, or is None where any will do."""
 
-    task: Task
-    caller: Caller
+    wanted: Wanted
     count: int
-    label: str | None
-    language: str | None
+    alike: Alike | None
 
 
 def claim(
-    store: Store, task: Task, caller: Caller, count: int, *, label: str | None = None, language: str | None = None
+    store: Store,
+    task: Task,
+    caller: Caller,
+    count: int,
+    *,
+    label: str | None = None,
+    language: str | None = None,
+    like: str | None = None,
 ) -> list[Claimed]:
     """Lease up to `count` items to the caller and return them, in the order of the queue.
 
     None of them was answered, skipped or flagged by the caller in its present round, or is held by them. `label` and
     `language` choose among ordinary items: those whose first suggestion it is, those in this language. Check items
-    are mixed in at `review.check_rate`, never where there is nothing else.
+    are mixed in at `review.check_rate`, never where there is nothing else. The people of the demo are given demo items.
+
+    With `like`, an item's id, only items alike to that one are leased, the most alike first, and check items only if
+    they are alike too: any other would stand out. It is one that the caller was given, or a reviewer sees.
 
     Raises:
+        NotFoundError: there is no such item to be `like`.
         UnavailableError: the store is away.
     """
-    claiming = _Claiming(task, caller, count, label, language)
+    wanted = Wanted(task, caller, label, DEMO_LANGUAGE if caller.person in DEMO_PEOPLE else language)
+    alike = None if like is None else find_alike(store, wanted, like, count)
+    if alike is not None:
+        wanted = replace(wanted, among=list(alike.likeness))
+    claiming = _Claiming(wanted, count, alike)
     claimed, passed_over = write_again(store, partial(_claim, store, claiming=claiming, alone=False))
     if passed_over:
         claimed, _ = write_again(store, partial(_claim, store, claiming=claiming, alone=True))
@@ -85,75 +102,53 @@ def _claim(store: Store, connection: Connection, *, claiming: _Claiming, alone: 
     Claims of a task go on side by side and pass over each other's slots (on PostgreSQL; SQLite has one writer at a
     time). One that is `alone` waits for all others, so that nobody comes back empty while something is left.
     """
-    task = claiming.task
+    task, caller = claiming.wanted.task, claiming.wanted.caller
     store.lock(connection, f"claim {task.name}", shared=not alone)
     now = store.now(connection)
     expired = free_expired(connection, task.name, now)
     chosen = _choose(connection, claiming)
     until = now + timedelta(seconds=task.review.lease_seconds)
-    claimed = _lease(connection, task, claiming.caller, chosen, now, until)
-    passed_over = not (chosen or alone or store.is_sqlite) and bool(_free_slots(connection, claiming, locked=False))
+    claimed = _lease(connection, task, caller, chosen, now, until)
+    passed_over = not (chosen or alone or store.is_sqlite) and _is_any_free(connection, claiming)
     add_tallies(store, connection, {(task.name, "leases.expired"): expired})
     return claimed, passed_over
 
 
-def stages_of(task: Task, caller: Caller) -> tuple[str, ...]:
-    """Return the stages whose slots the caller may answer: everybody the crowd's, qualified people an expert's too.
-
-    Qualified are reviewers and admins, whom `review.experts` lists, and under the strategy `expert`, where it lists
-    nobody, everybody.
-    """
-    review = task.review
-    anybody = review.strategy == "expert" and not review.experts
-    qualified = anybody or caller.is_reviewer or caller.person in review.experts
-    return ("crowd", "expert") if qualified else ("crowd",)
+def _is_any_free(connection: Connection, claiming: _Claiming) -> bool:
+    return bool(free_slots(connection, claiming.wanted, 1, locked=False))
 
 
 def _choose(connection: Connection, claiming: _Claiming) -> list[Row[Any]]:
     """Return slots and check items in the order to show them; a check item has no slot yet (`slot_id` None)."""
-    task, count = claiming.task, claiming.count
-    found = _free_slots(connection, claiming)
-    lucky = min(sum(_CHANCE.random() < task.review.check_rate for _ in range(count)), len(found))
-    checks = draw_checks(connection, task, claiming.caller, lucky, claiming.label, claiming.language)
+    wanted, count = claiming.wanted, claiming.count
+    if claiming.alike is not None:
+        return _choose_alike(connection, claiming, claiming.alike)
+    found = free_slots(connection, wanted, count)
+    lucky = _lucky(claiming, len(found))
+    checks = draw_checks(connection, wanted.task, wanted.caller, lucky, wanted.label, wanted.language)
     chosen = found[: count - len(checks)]
     for check in checks:
         chosen.insert(_CHANCE.randint(0, len(chosen)), check)
     return chosen
 
 
-def _free_slots(connection: Connection, claiming: _Claiming, *, locked: bool = True) -> list[Row[Any]]:
-    """Return free slots that the caller may have, one an item, in order; `locked`: those that nobody else looks at."""
-    values = {"task": claiming.task.name, "person": claiming.caller.person, "most": claiming.count}
-    values |= {"label": claiming.label, "language": claiming.language}
-    query = _free_query(claiming.label is not None, claiming.language is not None, locked)
-    found: list[Row[Any]] = []
-    for stage in stages_of(claiming.task, claiming.caller):  # each by itself: both are read in the order of the index
-        found += connection.execute(query, {**values, "stage": stage}).all()
-    chosen: dict[str, Row[Any]] = {}
-    for row in sorted(found, key=lambda row: row.rank):
-        chosen.setdefault(row.item_id, row)
-    return list(chosen.values())[: claiming.count]
+def _choose_alike(connection: Connection, claiming: _Claiming, alike: Alike) -> list[Row[Any]]:
+    """Return the most alike slots, and in the places that are theirs by likeness, check items."""
+    wanted, likeness = claiming.wanted, dict(alike.likeness)
+    found = free_slots(connection, wanted, len(likeness))
+    found = sorted(found, key=lambda row: -likeness[row.item_id])[: claiming.count]
+    lucky = _lucky(claiming, len(found))
+    drawn = draw_checks(connection, wanted.task, wanted.caller, lucky and _DRAWN, wanted.label, wanted.language)
+    near = alike.measure(contents_of(connection, [row.item_id for row in drawn]))
+    checks = [row for row in drawn if row.item_id in near][:lucky]
+    likeness |= near
+    return sorted([*found[: claiming.count - len(checks)], *checks], key=lambda row: -likeness[row.item_id])
 
 
-@cache
-def _free_query(by_label: bool, by_language: bool, locked: bool) -> Select[Any]:
-    other = slots.alias("other")
-    same_item = and_(other.c.item_id == slots.c.item_id, other.c.round == slots.c.round)
-    held = other.c.annotator == bindparam("person")
-    earlier = and_(other.c.state == FREE, other.c.number < slots.c.number, other.c.stage == slots.c.stage)
-    query = (
-        select(slots.c.id.label("slot_id"), slots.c.item_id, slots.c.round, slots.c.rank)
-        .where(slots.c.task == bindparam("task"), slots.c.stage == bindparam("stage"), slots.c.state == FREE)
-        .where(none_of(encounters, met_by_person(slots.c.item_id), encounters.c.round == slots.c.round))
-        .where(none_of(other, same_item, or_(held, earlier)))
-        .order_by(slots.c.rank)
-        .limit(bindparam("most"))
-    )
-    if locked:
-        query = query.with_for_update(skip_locked=True, of=slots)
-    if by_label:
-        query = query.where(slots.c.label == bindparam("label"))
-    return query.where(slots.c.language == bindparam("language")) if by_language else query
+def _lucky(claiming: _Claiming, found: int) -> int:
+    """Draw how many of the items are to be check items; never more than there are others."""
+    rate = claiming.wanted.task.review.check_rate
+    return min(sum(_CHANCE.random() < rate for _ in range(claiming.count)), found)
 
 
 def _lease(

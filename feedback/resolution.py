@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
+from core.demo import DEMO_LANGUAGE
 from core.ids import new_id
 from feedback.asking import ask_more, close_slots
 from feedback.facts import OUTSIDE, Decision, Quality, Value, Vote
@@ -166,7 +167,8 @@ def _resolve(
         "answers": len(votes),
         "method": decision.method,
     }
-    emit(connection, [Event("item.resolved", task.name, told)])
+    if item.language != DEMO_LANGUAGE:
+        emit(connection, [Event("item.resolved", task.name, told)])
     return made
 
 

@@ -32,6 +32,18 @@ def value_of(task: Task, label: str | None, labels: Sequence[str] | None, place:
     return tuple(sorted({ids[_known(task, one, ids, (*place, "labels", index))] for index, one in enumerate(labels)}))
 
 
+def one_value(task: Task, name: str) -> Value:
+    """Return what one label's name, or the reserved name, says in a task of any kind.
+
+    Raises:
+        InvalidError: the name is none of its labels.
+    """
+    if name == OUT_OF_SCOPE:
+        return OUTSIDE
+    ids = {one.name: one.id for one in task.labels}
+    return ids[_known(task, name, ids, ("label",))]
+
+
 def _known(task: Task, name: str, names: Collection[str], place: tuple[str | int, ...]) -> str:
     if name not in names:
         shown = name if len(name) <= 60 else f"{name[:60]}…"

@@ -46,7 +46,7 @@ from service.worker import Worker
 from tasks.declaration import Task
 
 _IMPORT = Doc("Bring texts to be labelled, or check items", ImportReply, ImportRequest, status=202, problems=(409, 503))
-_CLAIM = Doc("Take items to answer", ClaimReply, ClaimRequest, problems=(503,))
+_CLAIM = Doc("Take items to answer", ClaimReply, ClaimRequest, problems=(404, 503))
 _STATS = Doc("How the queue of a task stands", StatsReply, problems=(503,))
 _PEOPLE = Doc("What is known of a task's annotators", AnnotatorsReply, problems=(503,))
 _ITEM = Doc("Everything about an item", ItemView, problems=(404, 503))
@@ -95,41 +95,43 @@ class _QueueApi:
     async def claim(self, incoming: Incoming) -> Reply:
         """Lease items to the caller."""
         task, request = self._task(incoming), read_body(ClaimRequest, await incoming.body())
-        wanted = {"label": request.label, "language": request.language}
+        if request.like is not None and not is_id(request.like):
+            raise NotFoundError(f"no item {request.like[:100]!r}")
+        wanted = {"label": request.label, "language": request.language, "like": request.like}
         claimed = await asyncio.to_thread(claim, self._store, task, incoming.caller, request.count, **wanted)
         return json_reply({"items": [_shown(one) for one in claimed]})
 
     async def answer(self, incoming: Incoming) -> Reply:
         """Keep what a person says of an item."""
-        item_id, request = _item_id(incoming), read_answer(await incoming.body())
+        item_id, request = item_id_of(incoming), read_answer(await incoming.body())
         tasks, caller, said = self._worker.declared(), incoming.caller, _said(request)
         answered = await asyncio.to_thread(answer, self._store, tasks, caller, item_id, request.lease_token, said)
-        return json_reply(_answered(answered, tasks[answered.task]), 201)
+        return json_reply(answer_in_words(answered, tasks[answered.task]), 201)
 
     async def heartbeat(self, incoming: Incoming) -> Reply:
         """Hold a lease for longer."""
-        item_id, request = _item_id(incoming), read_body(LeaseRequest, await incoming.body())
+        item_id, request = item_id_of(incoming), read_body(LeaseRequest, await incoming.body())
         tasks, caller = self._worker.declared(), incoming.caller
         until = await asyncio.to_thread(heartbeat, self._store, tasks, caller, item_id, request.lease_token)
         return json_reply({"lease_expires_at": until})
 
     async def release(self, incoming: Incoming) -> Reply:
         """End a lease without an answer."""
-        item_id, request = _item_id(incoming), read_body(LeaseRequest, await incoming.body())
+        item_id, request = item_id_of(incoming), read_body(LeaseRequest, await incoming.body())
         tasks, caller = self._worker.declared(), incoming.caller
         await asyncio.to_thread(release, self._store, tasks, caller, item_id, request.lease_token)
         return empty_reply()
 
     async def undo(self, incoming: Incoming) -> Reply:
         """Take the caller's own answer back."""
-        item_id, request = _item_id(incoming), read_body(UndoRequest, await incoming.body())
+        item_id, request = item_id_of(incoming), read_body(UndoRequest, await incoming.body())
         tasks, caller = self._worker.declared(), incoming.caller
         undone = await asyncio.to_thread(undo, self._store, tasks, caller, item_id, request.answer_id)
         return json_reply(asdict(undone))
 
     async def item(self, incoming: Incoming) -> Reply:
         """Tell everything about one item."""
-        item_id = _item_id(incoming)
+        item_id = item_id_of(incoming)
         found = await asyncio.to_thread(find_item, self._store, item_id)
         if found is None or found["task"] not in self._worker.live.tasks:
             raise NotFoundError(f"no item {item_id!r}")
@@ -149,7 +151,7 @@ class _QueueApi:
         return json_reply({"annotators": [asdict(one) for one in people]})
 
 
-def _item_id(incoming: Incoming) -> str:
+def item_id_of(incoming: Incoming) -> str:
     """Return the path's item id; what cannot be one is not there, and a database need not see it."""
     item_id = incoming.parameters["id"]
     if not is_id(item_id):
@@ -184,10 +186,10 @@ def _shown(claimed: Claimed) -> dict[str, Any]:
 
 def _said(request: AnswerRequest) -> Said:
     value = getattr(request, request.kind) if request.kind in {"label", "labels", "flag"} else None
-    return Said(request.kind, value, request.comment, request.proposed_label)
+    return Said(request.kind, value, request.comment, request.proposed_label, request.seconds)
 
 
-def _answered(answered: Answered, task: Task) -> dict[str, Any]:
+def answer_in_words(answered: Answered, task: Task) -> dict[str, Any]:
     """Return an answer's outcome in words."""
     found, resolution = answered.resolution, None
     if found is not None:

@@ -109,7 +109,7 @@ class ItemAnswerView(_Reply):
     comment: str | None
     proposed_label: str | None
     revision: int
-    seconds: float | None = Field(description="Time since the item was claimed.")
+    seconds: float | None = Field(description="That the person took: as they said, or since the claim.")
     created_at: datetime
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -52,6 +53,7 @@ class ClaimRequest(Body):
     count: int = Field(1, ge=1, le=MAX_CLAIM)
     label: ShortName | None = Field(None, description="Only items for which the model says this label.")
     language: Language | None = Field(None, description="Only items in this language.")
+    like: ShortName | None = Field(None, description="Only items alike to this one, which the caller was given.")
 
 
 class SpanAnswer(Body):
@@ -74,6 +76,9 @@ class AnswerRequest(Body):
     flag: Comment | None = Field(None, description="Why an expert must look at the item.")
     proposed_label: ShortName | None = Field(None, description="A label that the task lacks.")
     comment: Comment | None = None
+    seconds: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="How long the person looked at the item; since the claim if null."
+    )
 
     @property
     def kind(self) -> Kind:
@@ -96,11 +101,20 @@ class UndoRequest(Body):
 def read_answer(body: bytes) -> AnswerRequest:
     """Read and check an answer; raises as `service.bodies.read_body` does."""
     request = read_body(AnswerRequest, body)
-    given = [kind for kind in ANSWER_KINDS if getattr(request, kind) is not None]
+    check_one(request, ANSWER_KINDS)
+    return request
+
+
+def check_one(request: Body, kinds: Sequence[str]) -> None:
+    """Refuse a request that has not exactly one of the fields `kinds`.
+
+    Raises:
+        InvalidError: it has none of them, or several.
+    """
+    given = [kind for kind in kinds if getattr(request, kind) is not None]
     if len(given) != 1:
         state = f"{' and '.join(given)} were given" if given else "none was given"
-        raise InvalidError([Fault((), f"exactly one of {', '.join(ANSWER_KINDS)} is expected, but {state}")])
-    return request
+        raise InvalidError([Fault((), f"exactly one of {', '.join(kinds)} is expected, but {state}")])
 
 
 def read_import(body: bytes) -> ImportRequest:

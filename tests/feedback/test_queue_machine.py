@@ -26,6 +26,7 @@ from sqlalchemy import create_engine, func, select, text
 
 from core.errors import ConflictError
 from core.roles import Caller
+from feedback.adjudication import decide, send_back
 from feedback.answers import Said, answer, undo
 from feedback.queue import claim, heartbeat, release
 from feedback.schema import answers, encounters, items, slots, undoings
@@ -116,8 +117,30 @@ class _Queue(RuleBasedStateMachine):
 
     @rule(target=held, answered=consumes(said))
     def undo(self, answered: tuple[Caller, str, str]) -> Any:
-        undone = undo(self.store, TASKS, *answered)
+        try:
+            undone = undo(self.store, TASKS, *answered)
+        except ConflictError as error:  # it was sent back, or decided in a new round
+            assert "asked again" in str(error)  # noqa: PT017
+            return multiple()
         return (answered[0], undone.item_id, undone.lease_token)
+
+    @rule(target=said, lease=held, who=st.sampled_from(PEOPLE[-2:]), reopen=st.booleans())
+    def decide(self, lease: tuple[Caller, str, str], who: Caller, reopen: bool) -> Any:
+        item_id = lease[1]
+        try:
+            decided = decide(self.store, TASKS, who, item_id, Said("label", "refund"), reopen=reopen)
+        except ConflictError as error:
+            assert "reopen" in str(error) or "check item" in str(error)  # noqa: PT017
+            return multiple()
+        assert decided.resolution is not None
+        return (who, item_id, decided.answer_id)
+
+    @rule(lease=held, who=st.sampled_from(PEOPLE[-2:]), wanted=st.integers(1, 3), reopen=st.booleans())
+    def send_back(self, lease: tuple[Caller, str, str], who: Caller, wanted: int, reopen: bool) -> None:
+        try:
+            send_back(self.store, TASKS, who, lease[1], wanted, reopen=reopen)
+        except ConflictError as error:
+            assert "reopen" in str(error) or "check item" in str(error) or "already" in str(error)  # noqa: PT017
 
     def _say(self, lease: tuple[Caller, str, str], said: Said) -> Any:
         who, item_id, token = lease
