@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 
@@ -21,6 +22,15 @@ class Recent:
 
     per_day: float
     scores: list[tuple[float, float]]
+
+
+class Latest(NamedTuple):
+    """A prediction's version, scores (0 to 1), and why a person was asked about it, None where nobody was."""
+
+    version: str
+    confidence: float
+    out_of_scope: float
+    reason: str | None
 
 
 def recent_traffic(store: Store, task: str, version: str, most: int = 50_000) -> Recent:
@@ -42,5 +52,22 @@ def recent_traffic(store: Store, task: str, version: str, most: int = 50_000) ->
         ).one()
         rows = connection.execute(latest.order_by(predictions.c.id.desc()).limit(most))
         scores = [(float(confidence), float(out_of_scope)) for confidence, out_of_scope in rows]
+    return Recent(daily(total or 0, first, now), scores)
+
+
+def daily(total: int, first: datetime | None, now: datetime) -> float:
+    """Return how many a day `total` are that came since the hour `first`, at least a day ago; None: there are none."""
     hours = max(_LEAST_HOURS, (now - first).total_seconds() / 3600) if first else _LEAST_HOURS
-    return Recent((total or 0) * 24.0 / hours, scores)
+    return total * 24.0 / hours
+
+
+def latest_predictions(store: Store, task: str, most: int = 2_000) -> list[Latest]:
+    """Return the last `most` predictions of `task`, by whatever version, latest first.
+
+    Raises:
+        UnavailableError: the store is away.
+    """
+    p = predictions.c
+    latest = select(p.version, p.confidence, p.out_of_scope, p.reason).where(p.task == task)
+    with store.read() as connection:
+        return [Latest(*row) for row in connection.execute(latest.order_by(p.id.desc()).limit(most))]

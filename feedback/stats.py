@@ -74,6 +74,29 @@ def queue_stats(store: Store, task: Task) -> QueueStats:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many items are open, and since when the oldest of them is; None without any."""
+
+    open: int
+    oldest: datetime | None
+
+
+def queue_depths(store: Store, tasks: Sequence[str]) -> dict[str, Depth]:
+    """Return how much waits in the queue of each of `tasks`.
+
+    Raises:
+        UnavailableError: the store is away.
+    """
+    depths = {}
+    with store.read() as connection:
+        for task in tasks:
+            counts = read_tallies(connection, task)
+            waiting = sum(n for name, n in counts.items() if name.startswith("items.open."))
+            depths[task] = Depth(waiting, _oldest(connection, task))
+    return depths
+
+
 def _leased(connection: Connection, task: str, now: datetime) -> int:
     wanted = (slots.c.task == task, slots.c.state == LEASED, slots.c.lease_expires_at > now)
     return connection.execute(select(func.count()).select_from(slots).where(*wanted)).scalar_one()

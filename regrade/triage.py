@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regrade.environment import prepare
-from regrade.live import deployments
+from regrade.live import live_version
+from regrade.operator import opened_store
 from regrade.options import AsJson, TaskName
 from regrade.output import console, print_json, print_table, say
 
@@ -50,13 +51,13 @@ def plan(
     the share reviewed is that of the real traffic.
     """
     settings = prepare()
-    from regrade.plan import affordable, make_plan, trade_off_of
     from service.artifact import read_manifest, read_metrics
     from service.model_store import version_folder
+    from service.plan import affordable, make_plan, trade_off_of
     from tasks.catalogue import find_task
 
     rules = find_task(settings, task).task.triage
-    folder = version_folder(task, version or _live(settings, task))
+    folder = version_folder(task, version or live_version(settings, task))
     manifest = read_manifest(folder)
     trade_off = trade_off_of(manifest, read_metrics(folder))
     recent = _recent(settings, manifest)
@@ -91,17 +92,13 @@ def accuracy(
     from datetime import UTC, datetime, timedelta
 
     from feedback.estimate import live_accuracy, unreviewed_error
-    from feedback.store import open_store
     from tasks.catalogue import find_task
 
     declared = find_task(settings, task).task
     since = datetime.now(UTC) - timedelta(days=days)
-    store = open_store(settings.store_url)
-    try:
+    with opened_store(settings) as store:
         right = live_accuracy(store, declared, since, version=version)
         wrong = unreviewed_error(store, declared, since, version=version)
-    finally:
-        store.close()
     if as_json:
         print_json(
             {
@@ -132,24 +129,11 @@ def _interval(found: Estimate) -> tuple[str, str, str]:
     return f"{found.estimate:.1%}", f"{found.low:.1%} to {found.high:.1%}", f"{found.n_traffic:,}"
 
 
-def _live(settings: Settings, task: str) -> str:
-    from core.errors import NotFoundError
-
-    deployment = deployments(settings).get(task)
-    if deployment is None:
-        raise NotFoundError(f"task {task!r} has no live model yet; train one with `regrade train {task}`")
-    return deployment.version
-
-
 def _recent(settings: Settings, manifest: Manifest) -> Recent:
     from feedback.recent import recent_traffic
-    from feedback.store import open_store
 
-    store = open_store(settings.store_url)
-    try:
+    with opened_store(settings) as store:
         return recent_traffic(store, manifest.task, manifest.version)
-    finally:
-        store.close()
 
 
 def _print(found: dict[str, Any], reviews: float | None) -> None:
