@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from feedback.deployments import record_first_deployment
 from feedback.keys import create_key
 from feedback.store import Store, open_store
 from service.queue_replies import AnswerReply, ClaimReply, ItemView
+from tests.support.page_tasks import PageTask
 from tests.support.server import Server, run_server
 
 LABELS = "".join(
@@ -111,13 +112,18 @@ def unique(text: str) -> str:
 
 
 @contextmanager
-def run_desk(tiny_home: Path, folder: Path, database_url: str = "") -> Iterator[Desk]:
-    """Serve the tasks above from `folder`, with keys made beforehand, until the block ends."""
+def run_desk(
+    tiny_home: Path, folder: Path, database_url: str = "", more: Mapping[str, PageTask] | None = None
+) -> Iterator[Desk]:
+    """Serve the tasks above and `more` from `folder`, with keys made beforehand, until the block ends."""
+    more = more or {}
     source = folder / "source"
     shutil.copytree(tiny_home, source)
     base = source / "base"
     for name, review in TASKS.items():
         _declare(source / "tasks" / name, name, base, review)
+    for name, task in more.items():
+        task.write(source / "tasks" / name, base)
     with (source / "tasks" / "tiny-intent" / "task.toml").open("a", encoding="utf-8") as file:
         file.write(f"\n[review]\n{QUIET}\n[reports]\nper_minute = 30\n[triage]\naudit = 1e-9\ndrift = false\n")
     version = (source / "versions.txt").read_text(encoding="utf-8").split()[0]
@@ -126,11 +132,11 @@ def run_desk(tiny_home: Path, folder: Path, database_url: str = "") -> Iterator[
     operator = Caller("tests", "admin")
     keys = {}
     for person, role in ROLES.items():
-        granted = None if role == "admin" else GRANTED
+        granted = None if role == "admin" else [*GRANTED, *more]
         _, keys[person] = create_key(store, operator, person=person, role=role, tasks=granted)
     record_first_deployment(store, "tiny-intent", version, "first version", "tests")
     store.close()
-    served = ",".join(["tiny-intent", *TASKS])
+    served = ",".join(["tiny-intent", *TASKS, *more])
     with run_server(source, folder, REGRADE_TASKS=served, REGRADE_DATABASE_URL=database_url) as server:
         desk = Desk(server, open_store(database_url or f"sqlite:///{server.home / 'regrade.sqlite3'}"), keys)
         try:

@@ -12,8 +12,8 @@ from core.ids import new_id
 from core.roles import Caller, Role
 from feedback.answers import Answered, Said, answer
 from feedback.facts import NewItem, Reason, Value
-from feedback.intake import first_asked
 from feedback.items import add_items
+from feedback.new_items import first_asked
 from feedback.queue import Claimed, claim
 from feedback.schema import items, slots, tallies
 from feedback.store import Store

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from core.ids import new_id
 from core.roles import Caller
 from feedback.answers import Answered, Said, answer
-from feedback.facts import NewItem, Recording
+from feedback.facts import Recording
 from feedback.intake import Brought, take_in
+from feedback.new_items import new_item
 from feedback.queue import Claimed, claim
 from feedback.recording import record
 from feedback.reports import NewReport, add_report
 from feedback.store import Store
 from feedback.texts import new_text
 from tasks.declaration import Kind, Label, Review, Task
+from tests.support.predicted import predicted
 
 ROOT = Caller("root", "admin")
 SHOP = Caller("shop", "app", "0199f1c2-0000-7000-8000-000000000001")
@@ -46,46 +49,13 @@ class Scene:
 
     def recording(self, text: str, subject: str | None = None, *, ask: bool = True, **more: Any) -> Recording:
         """Return a prediction of `text` that nothing has written yet."""
-        now, identifier, review = datetime.now(UTC), new_id(), self.task.review
-        kept = new_text(identifier, text, subject, now)
         scores = (("parcel", 0.625), ("refund", 0.25), ("password", 0.125))
-        stage, wanted = ("expert", 1) if review.strategy == "expert" else ("crowd", review.answers)
-        item = NewItem(
-            id=new_id(),
-            task=self.task.name,
-            text_id=kept.id,
-            text_sha256=kept.sha256,
-            revision=self.task.revision,
-            reason="low_confidence",
-            suggestions=scores,
-            language="en",
-            urgency=0.5,
-            cluster="c",
-            hidden=False,
-            stage="expert" if stage == "expert" else "crowd",
-            wanted=wanted,
-            created_at=now,
-        )
-        values: dict[str, Any] = {
-            "id": identifier,
-            "task": self.task.name,
-            "version": "v1",
-            "revision": self.task.revision,
-            "label": "parcel",
-            "labels": None,
-            "confidence": 0.625,
-            "scores": scores,
-            "out_of_scope": 0.25,
-            "truncated": False,
-            "text": kept,
-            "language": "en",
-            "metadata": None,
-            "key_id": None,
-            "inclusion": 1.0,
-            "item": item if ask else None,
-            "created_at": now,
-        }
-        return Recording(**(values | more))
+        of_task: dict[str, Any] = {"task": self.task.name, "revision": self.task.revision, "inclusion": 1.0}
+        made = predicted(text, subject, **(of_task | {"confidence": 0.625, "scores": scores} | more))
+        if not ask:
+            return made
+        item = new_item(self.task, made.text, "low_confidence", 0.5, suggestions=scores, language="en")
+        return replace(made, item=item)
 
     def bring(self, *texts: str, subject: str | None = None, **more: Any) -> list[str]:
         """Import texts; return their items."""
