@@ -3,7 +3,7 @@
 # TORCH_INDEX=... a package index with CPU builds of torch, tried first: PyPI's own is a CUDA build of several GB
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve train test slow lint format ci bench bento clean
+.PHONY: help setup serve demo train test slow lint format words ci bench screenshots bento clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,12 +13,15 @@ BENCHMARKS ?= starters batching serving memory banking77
 QUIET_LIBRARIES := HF_HUB_OFFLINE=1 BENTOML_DO_NOT_TRACK=True TOKENIZERS_PARALLELISM=false
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(SERVE) ## install what serving and training need into .venv
 
 serve: $(SERVE) ## serve on 127.0.0.1:3000; the first start trains the starter tasks
 	$(BIN)/regrade serve
+
+demo: $(SERVE) ## fill the pages of the running service with demo data: make demo ARGS="--minutes 10", or ARGS=--clear
+	$(BIN)/regrade demo $(ARGS)
 
 train: $(SERVE) ## train a task: make train TASK=support-intent
 	$(BIN)/regrade train $(TASK)
@@ -29,15 +32,20 @@ test: $(DEV) ## run the tests that take seconds, in parallel
 slow: $(DEV) ## run the tests that take minutes
 	$(QUIET_LIBRARIES) $(BIN)/python -m pytest -m slow --durations=10 $(ARGS)
 
-lint: $(DEV) ## check style, types and the import rule
+lint: $(DEV) ## check style, types and the import rule, and the pages' scripts where npm is
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	sh scripts/check_pages.sh
 
 format: $(DEV) ## put the code into its form
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
+	sh scripts/check_pages.sh --write
+
+words: $(DEV) ## gather the pages' words for translators, into service/pages/locales/*/LC_MESSAGES/messages.po
+	$(BIN)/python scripts/words.py
 
 ci: ## run all that CI runs
 	bash .ci/run
@@ -45,11 +53,14 @@ ci: ## run all that CI runs
 bench: $(DEV) ## run the benchmarks, about an hour; needs wrk and the public data
 	@set -e; for name in $(BENCHMARKS); do echo "$$name"; $(QUIET_LIBRARIES) $(BIN)/python -m "benchmarks.$$name"; done
 
+screenshots: $(DEV) ## take the README's pictures of the pages again; needs Chromium
+	$(QUIET_LIBRARIES) $(BIN)/python scripts/screenshots.py $(ARGS)
+
 bento: $(SERVE) ## pack the service and its live models into a Bento
 	$(BIN)/regrade bento
 
 clean: ## remove .venv, caches and build outputs; var/ with your data stays
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
 
 $(SERVE): pyproject.toml scripts/setup.py
