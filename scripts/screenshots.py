@@ -52,7 +52,7 @@ def _desk(page: Page) -> None:
     for _ in range(6):
         page.wait_for_selector("#text:not(:empty)")
         text = page.locator("#text").inner_text()
-        if len(text) > 50 and text.isascii() and page.locator("#labels .suggested").count():
+        if len(text) > 30 and text.isascii() and page.locator("#labels .suggested").count():
             return
         page.keyboard.press(";")
         page.wait_for_timeout(300)
@@ -64,7 +64,7 @@ def _disputes(page: Page) -> None:
 
 def _charts(page: Page) -> None:
     page.wait_for_selector(".main-svg")
-    page.locator("#traffic").evaluate("heading => scrollTo(0, heading.getBoundingClientRect().top + scrollY - 40)")
+    page.locator("#confidence").evaluate("heading => scrollTo(0, heading.getBoundingClientRect().top + scrollY - 40)")
     page.wait_for_timeout(500)
 
 

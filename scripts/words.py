@@ -33,9 +33,7 @@ def renewed(path: Path) -> Catalog:
     """Return the catalogue at `path` with exactly the words that there are now, and what it says of them."""
     with path.open("rb") as file:
         known = read_po(file, path.parents[1].name)
-    fresh = Catalog(
-        known.locale, project="regrade", header_comment=_HEADER, fuzzy=False
-    )
+    fresh = Catalog(known.locale, project="regrade", header_comment=_HEADER, fuzzy=False)
     for message in gathered():
         if message.id:
             said = known.get(message.id)
@@ -51,18 +49,10 @@ def main() -> int:
         with path.open("wb") as file:
             write_po(file, catalogue, width=120, sort_output=True, ignore_obsolete=True)
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        path.write_text(
-            "".join(line for line in lines if not _is_passing(line)), encoding="utf-8"
-        )
-        missing = [
-            message.id
-            for message in catalogue
-            if message.id and not any(_strings(message.string))
-        ]
+        path.write_text("".join(line for line in lines if not _is_passing(line)), encoding="utf-8")
+        missing = [message.id for message in catalogue if message.id and not any(_strings(message.string))]
         waiting += len(missing)
-        sys.stdout.write(
-            f"{path.parents[1].name}: {len(catalogue)} words, {len(missing)} without a translation\n"
-        )
+        sys.stdout.write(f"{path.parents[1].name}: {len(catalogue)} words, {len(missing)} without a translation\n")
         for word in missing:
             sys.stdout.write(f"  {word!r}\n")
     return 1 if waiting else 0

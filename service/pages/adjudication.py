@@ -47,7 +47,7 @@ class _AdjudicationPage:
         opened = None if wanted is None else await asyncio.to_thread(self._find, folder.task, wanted)
         guideline = render_markdown(await asyncio.to_thread(lambda: folder.guideline))
         about = about_adjudication(folder.task, incoming.caller, opened)
-        return self._site.page(
+        return await self._site.page(
             incoming, "adjudication.html.j2", task=folder.task, guideline=guideline, adjudication=about
         )
 

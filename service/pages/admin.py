@@ -75,7 +75,7 @@ class _Admin:
             "most": MOST_COUNTED,
             "now": datetime.now(UTC),
         }
-        return self._site.page(incoming, "admin_people.html.j2", **shown)
+        return await self._site.page(incoming, "admin_people.html.j2", **shown)
 
     async def keys(self, incoming: Incoming) -> Reply:
         """Show keys, and let an administrator with a key make and revoke them."""
@@ -93,7 +93,7 @@ class _Admin:
             "own_id": incoming.caller.key_id,
             "now": datetime.now(UTC),
         }
-        return self._site.page(incoming, "admin_keys.html.j2", **narrowed, **shown)
+        return await self._site.page(incoming, "admin_keys.html.j2", **narrowed, **shown)
 
     async def audit(self, incoming: Incoming) -> Reply:
         """Show the audit log, newest first."""
@@ -110,4 +110,4 @@ class _Admin:
             "sealing": await asyncio.to_thread(sealing, self._store),
             "actions": await asyncio.to_thread(list_actions, self._store),
         }
-        return self._site.page(incoming, "admin_audit.html.j2", **narrowed, **shown)
+        return await self._site.page(incoming, "admin_audit.html.j2", **narrowed, **shown)

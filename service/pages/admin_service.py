@@ -40,7 +40,7 @@ class _Service:
 
     async def overview(self, incoming: Incoming) -> Reply:
         """Lead to the pages of administration."""
-        return self._site.page(incoming, "admin_overview.html.j2", facts=await self._facts())
+        return await self._site.page(incoming, "admin_overview.html.j2", facts=await self._facts())
 
     async def settings(self, incoming: Incoming) -> Reply:
         """Show what the service runs with, and how its tasks are declared."""
@@ -48,12 +48,14 @@ class _Service:
         declared = [shown_task(task, live.version(name)) for name, task in self._worker.declared().items()]
         settings = shown_settings(self._worker.settings)
         facts = await self._facts()
-        return self._site.page(incoming, "admin_settings.html.j2", facts=facts, settings=settings, declared=declared)
+        return await self._site.page(
+            incoming, "admin_settings.html.j2", facts=facts, settings=settings, declared=declared
+        )
 
     async def webhooks(self, incoming: Incoming) -> Reply:
         """Show where events are sent, and whether they arrive."""
         found = await asyncio.to_thread(webhook_health, self._worker.store)
-        return self._site.page(incoming, "admin_webhooks.html.j2", webhooks=found, latest=LATEST)
+        return await self._site.page(incoming, "admin_webhooks.html.j2", webhooks=found, latest=LATEST)
 
     async def _facts(self) -> Facts:
         store = self._worker.store

@@ -30,4 +30,4 @@ class _BulkPage:
             "lease_seconds": task.review.lease_seconds,
             "person": incoming.caller.person,
         }
-        return self._site.page(incoming, "bulk.html.j2", task=task, bulk=about)
+        return await self._site.page(incoming, "bulk.html.j2", task=task, bulk=about)

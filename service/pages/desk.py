@@ -30,7 +30,7 @@ class _DeskPage:
         folder = self._worker.live.folder(incoming.parameters["task"])
         guideline = render_markdown(await asyncio.to_thread(lambda: folder.guideline))
         about = _about(folder.task, incoming.caller)
-        return self._site.page(incoming, "desk.html.j2", task=folder.task, guideline=guideline, desk=about)
+        return await self._site.page(incoming, "desk.html.j2", task=folder.task, guideline=guideline, desk=about)
 
 
 def _about(task: Task, caller: Caller) -> dict[str, Any]:

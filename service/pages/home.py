@@ -15,8 +15,9 @@ from service.worker import Worker
 
 
 def routes(worker: Worker, site: Site) -> list[Route]:
-    """Return the route of the first page."""
-    return [Route("/app", {"GET": Endpoint(_Home(worker, site).show, ALL_ROLES)})]
+    """Return the routes of the first page: people write it with and without a slash at the end."""
+    shown = {"GET": Endpoint(_Home(worker, site).show, ALL_ROLES)}
+    return [Route("/app", shown), Route("/app/", shown)]
 
 
 class _Home:
@@ -32,4 +33,4 @@ class _Home:
             known["depths"] = await asyncio.to_thread(queue_depths, self._worker.store, names)
         if incoming.caller.is_reviewer:
             known["summaries"] = await asyncio.to_thread(read_summaries, self._worker.store, names)
-        return self._site.page(incoming, "home.html.j2", **known)
+        return await self._site.page(incoming, "home.html.j2", **known)

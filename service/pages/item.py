@@ -38,7 +38,9 @@ class _ItemPage:
         task = self._worker.live.folder(item["task"]).task
         links = await asyncio.to_thread(item_links, self._worker.store, identifier, _MOST)
         answers = _answers(item["answers"], task)
-        return self._site.page(incoming, "item.html.j2", task=task, item=item, answers=answers, links=links, most=_MOST)
+        return await self._site.page(
+            incoming, "item.html.j2", task=task, item=item, answers=answers, links=links, most=_MOST
+        )
 
     async def _find(self, incoming: Incoming, identifier: str) -> dict[str, Any]:
         unknown = f"no item {identifier[:100]!r}"

@@ -59,7 +59,7 @@ class _SignIn:
     async def show(self, incoming: Incoming) -> Reply:
         """Ask for a key."""
         places = parse_qs(incoming.scope.get("query_string", b"").decode("latin-1")).get("next", [""])
-        return self._form(incoming, places[-1])
+        return await self._form(incoming, places[-1])
 
     async def sign_in(self, incoming: Incoming) -> Reply:
         """Begin a session for the holder of the key in the form."""
@@ -69,9 +69,9 @@ class _SignIn:
             caller = await self._worker.callers.holder(secret, incoming)
         except UnauthenticatedError:
             await self._note_refusal(incoming)
-            return self._form(incoming, place, 401, wrong=bool(secret), missing=not secret)
+            return await self._form(incoming, place, 401, wrong=bool(secret), missing=not secret)
         except OverloadedError as error:
-            reply = self._form(incoming, place, 429, wait_s=error.retry_after_s)
+            reply = await self._form(incoming, place, 429, wait_s=error.retry_after_s)
             reply.headers.append((b"retry-after", str(error.retry_after_s).encode()))
             return reply
         hours = self._worker.settings.session_hours
@@ -111,11 +111,13 @@ class _SignIn:
         with suppress(UnavailableError):
             await asyncio.to_thread(note_refusal, self._worker.store, caller, "POST", "/app/sign-in", 401)
 
-    def _form(self, incoming: Incoming, place: str, status: int = 200, **about: object) -> Reply:
+    async def _form(self, incoming: Incoming, place: str, status: int = 200, **about: object) -> Reply:
         said = {"wrong": False, "missing": False, "wait_s": 0, **about}
         host = incoming.headers.get(b"host", b"").decode("latin-1")
         local = is_loopback_host(host)
-        return self._site.page(incoming, "sign_in.html.j2", status=status, next=_safe_place(place), local=local, **said)
+        return await self._site.page(
+            incoming, "sign_in.html.j2", status=status, next=_safe_place(place), local=local, **said
+        )
 
 
 def _safe_place(place: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -50,8 +51,15 @@ class Site:
         self._worker = worker
         self.assets = Assets()
 
-    def page(self, incoming: Incoming, template: str, *, status: int = 200, **context: object) -> Reply:
-        """Render `template` with `context` and what every page knows; see `_shared`."""
+    async def page(self, incoming: Incoming, template: str, *, status: int = 200, **context: object) -> Reply:
+        """Render `template` with `context` and what every page knows; see `_shared`.
+
+        Outside the event loop, where predictions would wait for it: a long page takes tens of milliseconds, and the
+        first in a language more.
+        """
+        return await asyncio.to_thread(self._render, incoming, template, status, context)
+
+    def _render(self, incoming: Incoming, template: str, status: int, context: dict[str, object]) -> Reply:
         language = self.language(incoming)
         rendered = _templates(language.tag).get_template(template).render(self._shared(incoming, language) | context)
         headers = [*_SAFE, (b"content-language", language.tag.encode())]
@@ -62,14 +70,14 @@ class Site:
         accepted = incoming.headers.get(b"accept-language", b"").decode("latin-1")
         return _language(choose_language(read_cookie(incoming.headers, LANGUAGE), accepted))
 
-    def error(self, incoming: Incoming, status: int, detail: str, headers: Headers) -> Reply:
+    async def error(self, incoming: Incoming, status: int, detail: str, headers: Headers) -> Reply:
         """Return the page that says what went wrong; where a key is missing, lead to where it can be given."""
         if status == 401 and incoming.scope["method"] in {"GET", "HEAD"}:
             name = session_cookie(incoming.headers)
             dead = [set_cookie(incoming.headers, name, "", 0)] if read_cookie(incoming.headers, name) else []
             return redirect(f"/app/sign-in?next={quote(_place(incoming), safe='')}", dead)
         title = HTTPStatus(status).phrase
-        reply = self.page(incoming, "error.html.j2", status=status, code=status, title=title, detail=detail)
+        reply = await self.page(incoming, "error.html.j2", status=status, code=status, title=title, detail=detail)
         reply.headers.extend(headers)
         return reply
 

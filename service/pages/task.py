@@ -92,7 +92,7 @@ class _TaskPage:
         task = self._worker.live.folder(incoming.parameters["task"]).task
         look = self._look if incoming.caller.is_reviewer else self._look_at_queue
         known = await asyncio.to_thread(look, task)
-        return self._site.page(incoming, "task.html.j2", task=task, **known)
+        return await self._site.page(incoming, "task.html.j2", task=task, **known)
 
     @cached_property
     def _left_out(self) -> list[str]:

@@ -28,6 +28,6 @@ class _TryPage:
             "is_reviewer": incoming.caller.is_reviewer,
             "records": self._worker.settings.record == "all",
         }
-        return self._site.page(
+        return await self._site.page(
             incoming, "try.html.j2", task=live.folder(name).task, live=live.version(name), about=about
         )

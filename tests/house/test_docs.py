@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,19 @@ from service.artifact import FILES, MANIFEST
 from service.metrics import Metrics
 from service.problems import STATUSES
 from service.queue_metrics import QueueMetrics
-from tasks.declaration import Label, Reports, Review, Task, Training, Triage
+from service.run_metrics import RunMetrics
+from tasks.declaration import (
+    GateLimits,
+    Label,
+    Reports,
+    Retrain,
+    Review,
+    Task,
+    Training,
+    Triage,
+)
+from tests.support.checkout import ROOT, listed_files
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])
 
@@ -59,6 +68,7 @@ def metric_names() -> list[str]:
     registry = CollectorRegistry()
     Metrics(registry)
     QueueMetrics(registry)
+    RunMetrics(registry)
     suffix = {"counter": "_total"}
     return [metric.name + suffix.get(metric.type, "") for metric in registry.collect()]
 
@@ -124,12 +134,18 @@ def test_every_status_is_documented() -> None:
             ("Triage rules", Triage),
             ("Review", Review),
             ("Reports of applications", Reports),
+            ("Gate limits", GateLimits),
+            ("Retrain", Retrain),
         )
         for key in declared.model_fields
     ],
 )
 def test_every_key_of_a_task_is_documented(section: str, key: str) -> None:
-    assert re.search(rf"^\|[^|]*`{key}`[^|]*\|", sections(read("ml-engineers.md"))[section], flags=re.MULTILINE)
+    assert re.search(
+        rf"^\|[^|]*`{key}`[^|]*\|",
+        sections(read("ml-engineers.md"))[section],
+        flags=re.MULTILINE,
+    )
 
 
 @pytest.mark.parametrize("file", [*FILES, MANIFEST])
@@ -138,7 +154,11 @@ def test_every_file_of_a_version_is_documented(file: str) -> None:
 
 
 def test_every_make_target_is_documented() -> None:
-    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    targets = re.findall(
+        r"^([a-z]+):.*##",
+        (ROOT / "Makefile").read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert [target for target in targets if f"`make {target}" not in page] == ["help"]
 
@@ -159,7 +179,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub makes of a page's headings."""
-    headings = re.findall(r"^#+ +(.+)$", FENCED.sub("", page.read_text(encoding="utf-8")), flags=re.MULTILINE)
+    headings = re.findall(
+        r"^#+ +(.+)$",
+        FENCED.sub("", page.read_text(encoding="utf-8")),
+        flags=re.MULTILINE,
+    )
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
@@ -170,19 +194,10 @@ def test_every_page_can_be_reached() -> None:
 
 
 def test_no_file_names_a_path_of_somebodys_machine() -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
     found = []
-    for name in filter(None, listed.split("\0")):
-        path = ROOT / name
-        if not path.is_file():
-            continue  # deleted, and not committed yet
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="ignore").splitlines(), start=1):
+    for name in listed_files():
+        text = (ROOT / name).read_text(encoding="utf-8", errors="ignore")
+        for number, line in enumerate(text.splitlines(), start=1):
             if PRIVATE_PATH.search(line):
                 found.append(f"{name}:{number}: {line.strip()[:120]}")
     assert not found, "\n".join(found)

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from tests.support.checkout import ROOT, listed_files
 
-PACKED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
-    "setuptools"
-]
+PACKED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
 PACKAGES: list[str] = PACKED["packages"]
 DATA: dict[str, list[str]] = PACKED["package-data"]
 
@@ -32,24 +30,14 @@ def is_packed(file: Path) -> bool:
 
 
 def test_every_folder_with_code_is_installed() -> None:
-    folders = {
-        ".".join(file.parent.parts)
-        for file in installed(listed_files())
-        if file.suffix == ".py"
-    }
+    folders = {".".join(file.parent.parts) for file in installed(listed_files()) if file.suffix == ".py"}
     assert "feedback.migrations.versions" in folders
-    assert folders - set(PACKAGES) == set(), (
-        "add these to [tool.setuptools] packages in pyproject.toml"
-    )
+    assert folders - set(PACKAGES) == set(), "add these to [tool.setuptools] packages in pyproject.toml"
     assert set(PACKAGES) - folders == set(), "no code is there any more"
 
 
 def test_every_file_beside_the_code_is_installed() -> None:
-    others = [
-        file for file in installed(listed_files()) if file.suffix not in {".py", ".pyc"}
-    ]
+    others = [file for file in installed(listed_files()) if file.suffix not in {".py", ".pyc"}]
     assert Path("training/templates/report.html.j2") in others
     missing = [str(file) for file in others if not is_packed(file)]
-    assert missing == [], (
-        "add these to [tool.setuptools.package-data] in pyproject.toml"
-    )
+    assert missing == [], "add these to [tool.setuptools.package-data] in pyproject.toml"

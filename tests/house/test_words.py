@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
+from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from scripts.words import PAGES, gathered
@@ -14,35 +16,33 @@ PLACES = re.compile(r"%\(\w+\)s|%%|\{\w+\}")
 TRANSLATED = sorted(LANGUAGES.keys() - {"en"})
 
 
-def told(word: str | tuple[str, ...]) -> str:
-    """Return the form of a word that names every value: the plural, where there are two."""
-    return word if isinstance(word, str) else word[-1]
+def forms(word: str | Sequence[str] | None) -> list[str]:
+    """Return the forms of a word: one, or singular and plural; none where it awaits its translation."""
+    if word is None:
+        return []
+    return [word] if isinstance(word, str) else list(word)
+
+
+def catalogue(tag: str) -> Catalog:
+    with (PAGES / "locales" / tag / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        return read_po(file, tag)
 
 
 @pytest.mark.parametrize("tag", TRANSLATED)
 def test_every_word_is_translated_and_none_is_left_over(tag: str) -> None:
-    path = PAGES / "locales" / tag / "LC_MESSAGES" / "messages.po"
-    with path.open("rb") as file:
-        known = read_po(file, tag)
-    wanted = {message.id for message in gathered() if message.id}
+    wanted = {forms(message.id)[0] for message in gathered() if message.id}
     assert len(wanted) > 100
-    said = {message.id for message in known if message.id and any(message.string)}
-    assert said == wanted, f"run `make words`: {sorted(map(told, said ^ wanted))}"
+    said = {forms(message.id)[0] for message in catalogue(tag) if message.id and any(forms(message.string))}
+    assert said == wanted, f"run `make words`: {sorted(said ^ wanted)}"
 
 
 @pytest.mark.parametrize("tag", TRANSLATED)
 def test_translations_keep_the_places_for_values(tag: str) -> None:
-    with (PAGES / "locales" / tag / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        known = read_po(file, tag)
-    for message in known:
+    for message in catalogue(tag):
         if message.id:
-            strings = (
-                [message.string] if isinstance(message.string, str) else message.string
-            )
-            for string in strings:
-                assert sorted(PLACES.findall(string)) == sorted(
-                    PLACES.findall(told(message.id))
-                ), string
+            wanted = sorted(PLACES.findall(forms(message.id)[-1]))  # the plural names every value
+            for string in forms(message.string):
+                assert sorted(PLACES.findall(string)) == wanted, string
 
 
 def test_a_language_is_read_as_translators_wrote_it() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.support.browser import Visits, run_browser
+from tests.support.browser import Visits, find_chromium, run_browser
 from tests.support.desk import Desk, run_desk
 from tests.support.page_tasks import PAGE_TASKS
 
@@ -24,6 +24,12 @@ def pytest_runtest_makereport(
     if call.when == "call":
         item.stash[FAILED] = report.failed
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _chromium() -> None:
+    """Skip before anything is made ready where there is no browser."""
+    find_chromium()
 
 
 @pytest.fixture(scope="module")

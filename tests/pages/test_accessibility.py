@@ -18,6 +18,8 @@ from tests.support.desk import Desk
 from tests.support.pages import all_pages
 from tests.support.tour import PEOPLE, fill, signed_in, stops
 
+pytestmark = pytest.mark.slow
+
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 SERIOUS = {"serious", "critical"}
 SANDBOXED = "/app/reports/"
@@ -83,7 +85,7 @@ def look(page: Page) -> list[str]:
         page.set_viewport_size({"width": width, "height": height})
         faults += [f"{name}: scrolls sideways because of {node}" for node in page.evaluate(_OVERFLOWING)]
         for scheme in ("light", "dark") if name != "200 % zoom" else ():
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             faults += [f"{name}, {scheme}: {fault}" for fault in violations(page)]
     return faults
 

@@ -228,6 +228,20 @@ def test_answers_given_while_the_network_is_away_are_sent_later(desk: Desk, visi
     assert labels(desk, items) == ["password"] * 4
 
 
+def test_what_answers_in_the_place_of_the_service_is_not_believed(desk: Desk, visits: Visits) -> None:
+    (item,) = desk.bring("offline", "behind a proxy that asks for a password")
+    page = visits.of("ann", "/app/review/offline")
+    page.route(ANSWER, lambda route: route.fulfill(status=200, content_type="text/html", body="<h1>Sign in</h1>"))
+    press(page, "3")
+    expect(page.locator("#status")).to_contain_text("kept in this browser (1)")
+    page.unroute(ANSWER)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    is_saved(page)
+    assert labels(desk, [item]) == ["password"]
+    (given,) = desk.item(item)["answers"]
+    assert 0.1 < given["seconds"] < 20  # as the page measured it
+
+
 def test_a_reload_keeps_what_was_not_sent(desk: Desk, visits: Visits) -> None:
     items = desk.bring("reloaded", *[f"once more {n}" for n in range(3)])
     page = visits.of("ann", "/app/review/reloaded")

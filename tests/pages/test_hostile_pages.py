@@ -218,3 +218,8 @@ def test_reports_are_found_by_name_alone(root: httpx.Client, values: dict[str, s
         path = httpx.URL(root.base_url).copy_with(raw_path=f"/app/reports/tiny-intent/{wrong}".encode())
         assert root.send(httpx.Request("GET", path, headers=dict(root.headers))).status_code in {303, 404}, wrong
     assert BIDI not in good
+
+
+@pytest.mark.parametrize("place", ["people?after", "keys?person", "audit?actor", "audit?action"])
+def test_what_no_database_can_hold_is_asked_of_none(root: httpx.Client, place: str) -> None:
+    assert root.get(f"/app/admin/{place}=%00").status_code == 422

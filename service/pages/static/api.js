@@ -66,7 +66,8 @@ export function serverNow() {
  * @param {{key?: string, signal?: AbortSignal, keepalive?: boolean}} [options] `key` is an Idempotency-Key
  * @returns {Promise<any>} the parsed reply; null where there is none
  * @throws {Problem} the service refused
- * @throws {NetworkError} the service could not be reached
+ * @throws {NetworkError} the service could not be reached; or a proxy or sign-in page before it answered in its place,
+ *   which must not be taken for its word
  */
 export async function call(method, path, body, options = {}) {
   const { key, signal, keepalive } = options;
@@ -92,12 +93,13 @@ export async function call(method, path, body, options = {}) {
   const date = Date.parse(reply.headers.get("Date") ?? "");
   if (!Number.isNaN(date)) ahead = date - Date.now();
   const answer = await parsed(reply);
-  if (reply.ok) return answer;
+  if (reply.ok && (answer !== null || reply.status === 204)) return answer;
+  if (answer === null) throw new NetworkError(`something else than the service answered, with ${reply.status}`);
   const retryAfter = Number.parseInt(reply.headers.get("Retry-After") ?? "", 10);
   throw new Problem(
     reply.status,
-    answer?.detail ?? reply.statusText,
-    answer?.errors ?? [],
+    answer.detail ?? reply.statusText,
+    answer.errors ?? [],
     Number.isNaN(retryAfter) ? null : retryAfter,
   );
 }

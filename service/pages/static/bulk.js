@@ -4,13 +4,14 @@
 
 import { annotatorName, call, isOpen, serverNow, setAnnotatorName } from "./api.js";
 import { BulkView } from "./bulk_view.js";
-import { ask, find, word } from "./elements.js";
+import { find, thousandths, word } from "./elements.js";
 import { delay, newKey, renewSession, send, verdict } from "./insist.js";
 import { LabelPicker } from "./labels.js";
 import { Notices } from "./notices.js";
 import { Outbox } from "./outbox.js";
 import { itemOf } from "./queue.js";
 import { commandOf, isTaken } from "./shortcuts.js";
+import { askName } from "./who.js";
 
 /** @typedef {import("./queue.js").Item} Item */
 /** @typedef {import("./labels.js").Label} Label */
@@ -60,7 +61,7 @@ class Bulk {
   /** Begin to work. */
   async start() {
     this.#listen();
-    if (isOpen() && !this.person) await this.#introduce();
+    if (isOpen() && !this.person) this.#become(await askName(""));
     await this.outbox.tell();
     this.outbox.kick();
     this.#claim();
@@ -75,6 +76,11 @@ class Bulk {
     addEventListener("pagehide", () => this.#release(this.view.held));
     addEventListener("pageshow", (event) => event.persisted && this.#claim());
     addEventListener("focus", () => this.signedOut && this.#lookForSession());
+    addEventListener("storage", (event) => {
+      if (!isOpen() || event.key !== "regrade.annotator") return;
+      this.view.showNothing("asking", ""); // held under the old name, which cannot give it back any more
+      location.reload();
+    });
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#renew(true));
   }
 
@@ -187,6 +193,7 @@ class Bulk {
     if (!this.view.isArmed) return;
     const { ticked } = this.view;
     if (ticked.length === 0) return this.notices.say("last", "warn", word("nothing_ticked"));
+    const { seconds } = this.view;
     const left = this.view.held.filter((row) => !ticked.includes(row));
     const group = ticked.map((row) => ({ key: newKey(), item: row.item }));
     this.given.push(group);
@@ -195,31 +202,27 @@ class Bulk {
     const told = [word("skip" in body ? "skipped" : "given", counts)];
     if (left.length) told.push(word("released", { n: number.format(left.length) }));
     this.notices.say("last", "", told.join(" · "));
-    for (const one of group) await this.#send(one, body, said);
+    await this.#send(group, { ...body, seconds: thousandths(seconds / group.length) }, said);
     await this.#release(left);
     this.#claim();
   }
 
   /**
-   * @param {Given} one
+   * @param {Given[]} group
    * @param {Record<string, unknown>} body
    * @param {string} said
    */
-  async #send({ key, item }, body, said) {
-    const sent = { lease_token: item.token, ...body };
+  async #send(group, body, said) {
     const { task } = this.data;
-    await this.outbox.add({
-      key,
-      task,
-      item: item.id,
-      body: sent,
-      text: item.text,
-      said,
-      given: performance.timeOrigin + performance.now(),
+    const given = Date.now();
+    const entries = group.map(({ key, item }, place) => {
+      const sent = { lease_token: item.token, ...body };
+      return { key, task, item: item.id, body: sent, text: item.text, said, given: given + place / 100 };
     });
+    await this.outbox.add(entries);
     if (this.going.size === 0) this.sent = 0;
-    this.going.add(key);
-    this.sent += 1;
+    for (const { key } of group) this.going.add(key);
+    this.sent += group.length;
   }
 
   /** Take every answer to the last group back, and show the group again. */
@@ -335,14 +338,11 @@ class Bulk {
     if (this.view.held.length === 0) this.#claim();
   }
 
-  /** Ask who answers, in open mode. */
-  async #introduce() {
-    const field = find("who-person", HTMLInputElement);
-    while (!this.person) {
-      if (await ask(find("who-dialog", HTMLDialogElement))) this.person = field.value.normalize("NFC").trim();
-    }
-    setAnnotatorName(this.person);
-    this.outbox.person = this.person;
+  /** @param {string} person Who answers, in open mode. */
+  #become(person) {
+    setAnnotatorName(person);
+    this.person = person;
+    this.outbox.person = person;
   }
 }
 

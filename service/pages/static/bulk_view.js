@@ -18,6 +18,7 @@ export class BulkView {
     this.texts = find("texts", HTMLElement);
     /** @type {Row[]} */
     this.rows = [];
+    this.shownAt = 0;
     this.arming = 0;
     this.texts.addEventListener("change", () => this.count());
   }
@@ -25,6 +26,11 @@ export class BulkView {
   /** Whether an answer is taken for what is shown. */
   get isArmed() {
     return this.desk.dataset.armed === "yes";
+  }
+
+  /** Seconds since the group was shown. */
+  get seconds() {
+    return (performance.now() - this.shownAt) / 1000;
   }
 
   /** The rows that are ticked and still held. */
@@ -44,6 +50,7 @@ export class BulkView {
   show(items) {
     this.rows = items.map((item, index) => makeRow(item, index === 0 && items.length > 1));
     this.texts.replaceChildren(...this.rows.map((row) => row.element));
+    this.shownAt = performance.now();
     find("alike", HTMLElement).textContent = word(items.length > 1 ? "alike" : "alone");
     this.desk.dataset.group = items.map((item) => item.id).join(" ");
     this.#arm();

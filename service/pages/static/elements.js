@@ -62,3 +62,11 @@ export function ask(dialog) {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok"), { once: true });
   });
 }
+
+/**
+ * Round to thousandths, as far as a browser's clock is to be trusted.
+ * @param {number} seconds
+ */
+export function thousandths(seconds) {
+  return Math.round(seconds * 1000) / 1000;
+}

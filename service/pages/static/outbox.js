@@ -52,11 +52,11 @@ export class Outbox {
   }
 
   /**
-   * Keep an answer, and send it. What it needs is on disk when this returns; the service has it later.
-   * @param {Omit<Entry, "person" | "attempts" | "refused">} entry
+   * Keep answers, and send them. What they need is on disk, all at once, when this returns; the service has it later.
+   * @param {Omit<Entry, "person" | "attempts" | "refused">[]} entries
    */
-  async add(entry) {
-    await this.shelf.put({ ...entry, person: this.person, attempts: 0, refused: "" });
+  async add(entries) {
+    await this.shelf.put(entries.map((entry) => ({ ...entry, person: this.person, attempts: 0, refused: "" })));
     await this.tell();
     this.kick();
   }

@@ -38,26 +38,34 @@ export class Shelf {
    * @returns {Promise<Entry[]>}
    */
   async all() {
-    const database = await this.opened;
-    const kept = database ? await done(store(database, "readonly").getAll()) : [];
-    return [...kept, ...this.memory.values()].sort((one, other) => one.given - other.given);
+    return [...(await this.#kept()), ...this.memory.values()].sort((one, other) => one.given - other.given);
+  }
+
+  /** @returns {Promise<Entry[]>} What is on disk; nothing once that is gone: what is in memory still goes out. */
+  async #kept() {
+    try {
+      const database = await this.opened;
+      return database ? await done(store(database, "readonly").getAll()) : [];
+    } catch {
+      this.lasts = false;
+      return [];
+    }
   }
 
   /**
-   * Put an entry on the shelf; it is on disk when this returns.
-   * @param {Entry} entry
+   * Put entries on the shelf, all or none; they are on disk when this returns.
+   * @param {Entry[]} entries
    */
-  async put(entry) {
+  async put(entries) {
     try {
       const database = await this.opened;
       if (!database) throw new Error("no disk");
-      const entries = store(database, "readwrite");
-      entries.put(entry);
-      await finished(entries.transaction);
-      this.memory.delete(entry.key);
+      const shelf = store(database, "readwrite");
+      for (const entry of entries) shelf.put(entry);
+      await finished(shelf.transaction);
     } catch {
       this.lasts = false;
-      this.memory.set(entry.key, entry);
+      for (const entry of entries) this.memory.set(entry.key, entry);
     }
   }
 
