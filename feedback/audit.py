@@ -88,7 +88,7 @@ def list_entries(store: Store, after: int = 0, limit: int = 100) -> list[Entry]:
     """Return up to `limit` entries whose ids follow `after`, in order."""
     wanted = select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(limit)
     with store.read() as connection:
-        return [_entry(row) for row in connection.execute(wanted)]
+        return [entry_of(row) for row in connection.execute(wanted)]
 
 
 def seal(store: Store) -> int:
@@ -104,10 +104,10 @@ def _seal_some(store: Store) -> int:
     with store.write() as connection:
         store.lock(connection, "audit seals")
         unsealed = select(audit).where(audit.c.seal_id.is_(None)).order_by(audit.c.id).limit(_SEALED_AT_ONCE)
-        entries = [_entry(row) for row in connection.execute(unsealed)]
+        entries = [entry_of(row) for row in connection.execute(unsealed)]
         if not entries:
             return 0
-        last = _last_seal(connection)
+        last = last_seal(connection)
         row = {"id": last.seal + 1, "entries": len(entries), "previous": last.sha256, "created_at": datetime.now(UTC)}
         connection.execute(seals.insert().values(row | {"sha256": chain(last.sha256, entries)}))
         # An entry of a transaction that began earlier may be committed later, with a smaller id: it waits for the next.
@@ -134,7 +134,7 @@ def canonical(entry: Entry) -> bytes:
 def head(store: Store) -> Head:
     """Return the end of the chain, to be kept where nobody who can change the database can change it."""
     with store.read() as connection:
-        return _last_seal(connection)
+        return last_seal(connection)
 
 
 def verify(store: Store, expected: Head | None = None) -> list[str]:
@@ -166,7 +166,7 @@ def _faults_of(connection: Connection, row: Any, before: Head) -> Iterator[str]:
     elif row.previous != before.sha256:
         yield f"seal {row.id} does not follow seal {before.seal}: one of them was changed"
     found = connection.execute(select(audit).where(audit.c.seal_id == row.id).order_by(audit.c.id))
-    entries = [_entry(entry) for entry in found]
+    entries = [entry_of(entry) for entry in found]
     if len(entries) != row.entries:
         yield f"seal {row.id} covers {row.entries} entries, but {len(entries)} are there: some were removed or added"
     elif chain(row.previous, entries) != row.sha256:
@@ -182,10 +182,12 @@ def _strays(connection: Connection) -> Iterator[str]:
         yield f"{count} entries belong to seals that are not there: those were removed"
 
 
-def _last_seal(connection: Connection) -> Head:
+def last_seal(connection: Connection) -> Head:
+    """Return the end of the chain as `connection` sees it."""
     row = connection.execute(select(seals.c.id, seals.c.sha256).order_by(seals.c.id.desc()).limit(1)).first()
     return Head(row.id, row.sha256) if row else Head(0, BEGINNING)
 
 
-def _entry(row: Any) -> Entry:
+def entry_of(row: Any) -> Entry:
+    """Return the entry that a row of `audit` tells of."""
     return Entry(row.id, row.created_at, row.actor, row.role, row.action, row.object, row.details)

@@ -150,7 +150,7 @@ def _keep(connection: Connection, case: Case) -> None:
 
 def _seconds(case: Case) -> float | None:
     """Return how long the person took: as they say, and no longer than since the claim, which may lie far ahead."""
-    held = max(0.0, (case.now - case.lease.granted_at).total_seconds())
+    held: float = max(0.0, (case.now - case.lease.granted_at).total_seconds())
     if case.said.seconds is not None:
         return min(case.said.seconds, held)
     return held or None  # a decision holds nothing before

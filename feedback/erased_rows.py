@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Connection, Table, delete, or_, select, update
 
+from feedback.leases import NO_LEASE
 from feedback.schema import answers, items, predictions, replies, reports, slots, texts
 from feedback.store import Store
 from feedback.tallies import add_tallies
@@ -140,11 +141,10 @@ def _forget_reports(connection: Connection, ids: Collection[str]) -> int:
 
 def _count_gone(store: Store, connection: Connection, gone: set[str]) -> None:
     """Close what was asked of erased items, and take them out of the counts."""
-    open_slots: dict[str, object] = {"state": "closed", "lease_token": None, "lease_expires_at": None}
     deltas: defaultdict[tuple[str, str], int] = defaultdict(int)
     for some in chunks(gone):
         asked = slots.c.state.in_(("free", "leased"))
-        connection.execute(update(slots).where(slots.c.item_id.in_(some), asked).values(open_slots))
+        connection.execute(update(slots).where(slots.c.item_id.in_(some), asked).values(state="closed", **NO_LEASE))
         for task, state, reason in connection.execute(
             select(items.c.task, items.c.state, items.c.reason).where(items.c.id.in_(some))
         ):
@@ -156,12 +156,17 @@ def _count_gone(store: Store, connection: Connection, gone: set[str]) -> None:
 
 def _drop_replies(connection: Connection, ids: set[str]) -> int:
     """Delete the kept replies that name one of `ids`: what shows an item's text names the item."""
+    found = list(replies_naming(connection, ids))
+    for start in range(0, len(found), _REPLIES):
+        connection.execute(delete(replies).where(replies.c.id.in_(found[start : start + _REPLIES])))
+    return len(found)
+
+
+def replies_naming(connection: Connection, ids: Collection[str]) -> Iterator[int]:
+    """Yield the kept replies, by their ids, that name one of `ids`."""
     named = {identifier.encode() for identifier in ids}
-    last, dropped = 0, 0
+    last = 0
     page = select(replies.c.id, replies.c.reply).where(replies.c.reply.is_not(None)).order_by(replies.c.id)
     while rows := connection.execute(page.where(replies.c.id > last).limit(_REPLIES)).all():
         last = rows[-1].id
-        found = [row.id for row in rows if not named.isdisjoint(_ID.findall(row.reply))]
-        if found:
-            dropped += connection.execute(delete(replies).where(replies.c.id.in_(found))).rowcount
-    return dropped
+        yield from (row.id for row in rows if not named.isdisjoint(_ID.findall(row.reply)))

@@ -22,8 +22,10 @@ from feedback import audit
 from feedback.erased_rows import chunks, erase_rows
 from feedback.leftovers import OwnRows, find_own_rows, sweep
 from feedback.schema import erasures, texts
+from feedback.snapshot_erasures import Unsettled, models_that_saw, note_unsettled
 from feedback.spool import Spool
 from feedback.store import Store
+from feedback.texts import demo_hash
 from tasks.declaration import Task
 
 Versions = Callable[[str], Sequence[str]]
@@ -46,7 +48,8 @@ class Wanted:
 class Erasure:
     """What was erased, by `counts`; the `models` (`TASK:VERSION`) that had learnt from it; own data that still has it.
 
-    `files` were rewritten or removed. `own_data` is not touched unless that was asked for.
+    `files` were rewritten or removed. `own_data` is not touched unless that was asked for. `unsettled`: files of
+    snapshots may still hold it, and wait for the learning side, which alone can rewrite them.
     """
 
     id: str
@@ -54,6 +57,7 @@ class Erasure:
     models: Sequence[str]
     own_data: Sequence[OwnRows]
     files: Sequence[Path] = field(default=())
+    unsettled: bool = False
 
 
 def wanted_erasure(subject: str | None, text: str | None, tasks: Collection[Task]) -> Wanted:
@@ -74,7 +78,8 @@ def wanted_erasure(subject: str | None, text: str | None, tasks: Collection[Task
     if not str(text).strip():
         raise InvalidError([Fault(("text",), "is blank; expected the text to erase")])
     forms = {str(text), *(Redactor(task.redact)(str(text)) for task in tasks)}
-    return Wanted(hashes=frozenset(map(text_hash, forms)), forms=frozenset(forms))
+    hashes = frozenset({*map(text_hash, forms), *map(demo_hash, forms)})
+    return Wanted(hashes=hashes, forms=frozenset(forms))
 
 
 def erase(
@@ -89,6 +94,8 @@ def erase(
 ) -> Erasure:
     """Erase what is `wanted` from the store, this host's spool, and reports under `home`; may be repeated.
 
+    Snapshots are only told of it: `training/snapshot_erasure.py` takes it out of their files.
+
     With `own_data` the rows of own tasks' data files that hold it go too; otherwise they are only named.
 
     Raises:
@@ -99,7 +106,7 @@ def erase(
     own = find_own_rows(home, wanted.hashes | {text_hash(content) for content in contents.values()})
     spooled = _drop_spooled(spool, wanted, contents.keys())
     files = sweep(home, {*contents.values(), *wanted.forms, *(text for rows in own for text in rows.texts)})
-    models = [f"{task}:{version}" for task in sorted({rows.task for rows in own}) for version in versions(task)]
+    models = {f"{rows.task}:{version}" for rows in own for version in versions(rows.task)}
     if own_data:
         for rows in own:
             rows.remove()
@@ -107,15 +114,18 @@ def erase(
     with store.write() as connection:
         store.lock(connection, "erasure")
         found = _find(connection, wanted)
+        models |= models_that_saw(connection, found)
         counts = erase_rows(store, connection, found)
         counts |= {"spooled": spooled, "files": len(files), "own_rows": sum(len(rows.lines) for rows in own)}
-        row = {"id": erasure_id, "actor": caller.person, "counts": counts, "models": models}
+        row = {"id": erasure_id, "actor": caller.person, "counts": counts, "models": sorted(models)}
         connection.execute(erasures.insert().values(row | {"created_at": store.now(connection)}))
+        hashes = wanted.hashes.union(map(text_hash, found.values()))
+        unsettled = note_unsettled(store, connection, home, Unsettled(erasure_id, wanted.subject, hashes))
         audit.note(connection, caller, "erase", erasure_id, texts=counts["texts"], items=counts["items"])
     # Reports of what was just erased may have come in between.
     counts["spooled"] += _drop_spooled(spool, wanted, found.keys())
     store.wipe()
-    return Erasure(erasure_id, counts, models, () if own_data else own, files)
+    return Erasure(erasure_id, counts, sorted(models), () if own_data else own, files, unsettled)
 
 
 def _find(connection: Connection, wanted: Wanted) -> dict[str, str]:

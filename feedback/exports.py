@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from core.roles import Caller
 from feedback import audit
+from feedback.conditions import HOLDS
 from feedback.facts import OUTSIDE
 from feedback.schema import answers, items, predictions, resolutions, texts, undoings
 from feedback.store import Store
@@ -135,7 +136,7 @@ def _query(export: Export) -> Select[Any]:
         query = (
             select(resolutions, texts.c.content, texts.c.subject, items.c.language, items.c.reason)
             .add_columns(items.c.suggestions, items.c.created_at.label("asked_at"))
-            .join_from(resolutions, items, items.c.resolution_id == resolutions.c.id)
+            .join_from(resolutions, items, HOLDS)
             .join(texts, texts.c.id == items.c.text_id)
         )
     else:

@@ -16,11 +16,12 @@ _RESOLUTION = ("id", "round", "revision", "kind", "confirms", "method", "answer_
 _ITEM = ("id", "task", "state", "stage", "round", "wanted", "revision", "reason", "language", "hidden", "same_as")
 
 
-def find_item(store: Store, identifier: str) -> dict[str, Any] | None:
+def find_item(store: Store, identifier: str, *, most: int | None = None) -> dict[str, Any] | None:
     """Return an item with its text, answers, resolutions, predictions and reports, or None where there is none.
 
     Labels are names, in `label` or `labels`; `label` is `out_of_scope` where no label fits. Of the `resolutions` that
-    were ever made, oldest first, `resolution` is the one that holds. The text is None once it was erased.
+    were ever made, oldest first, `resolution` is the one that holds. The text is None once it was erased. Of
+    predictions and reports there are `most` at most, if that is given: exact copies of a popular text share one item.
 
     Raises:
         UnavailableError: the store is away.
@@ -37,8 +38,8 @@ def find_item(store: Store, identifier: str) -> dict[str, Any] | None:
             "answers": _answers(connection, identifier, names),
             "resolutions": final,
             "resolution": next((one for one in final if one["id"] == row["resolution_id"]), None),
-            "predictions": _predictions(connection, identifier),
-            "reports": _reports(connection, identifier),
+            "predictions": _predictions(connection, identifier, most),
+            "reports": _reports(connection, identifier, most),
         }
     return _described(row, names) | linked
 
@@ -80,12 +81,12 @@ def _resolutions(connection: Connection, identifier: str, names: Mapping[int, st
     ]
 
 
-def _predictions(connection: Connection, identifier: str) -> list[str]:
+def _predictions(connection: Connection, identifier: str, most: int | None) -> list[str]:
     wanted = select(predictions.c.id).where(predictions.c.item_id == identifier)
-    return list(connection.scalars(wanted.order_by(predictions.c.id)))
+    return list(connection.scalars(wanted.order_by(predictions.c.id).limit(most)))
 
 
-def _reports(connection: Connection, identifier: str) -> list[dict[str, Any]]:
+def _reports(connection: Connection, identifier: str, most: int | None) -> list[dict[str, Any]]:
     about = ("id", "prediction_id", "source", "created_at")
-    wanted = select(reports).where(reports.c.item_id == identifier).order_by(reports.c.id)
+    wanted = select(reports).where(reports.c.item_id == identifier).order_by(reports.c.id).limit(most)
     return [{name: row[name] for name in about} for row in connection.execute(wanted).mappings()]

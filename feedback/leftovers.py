@@ -20,8 +20,8 @@ from tasks.declaration import read_task
 ERASED = "(erased)"
 """What stands in a report where a text was."""
 
-_SWEPT = ("reports", "tensorboard")
-"""Folders of the home with files that training and evaluation write for people to read."""
+_SWEPT = ("reports", "tensorboard", "runs")
+"""Folders of the home with files that training, evaluation and retraining write for people to read."""
 
 _READABLE = {".html", ".txt", ".json", ".jsonl", ".csv", ".md", ".svg", ".tsv"}
 """Files that are rewritten; any other that holds a text is removed."""

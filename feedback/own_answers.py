@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, or_, select
 
 from core.ids import first_id
 from core.roles import Caller
 from feedback.items import loaded
 from feedback.mappings import Mapped, mapped, read_maps
 from feedback.schema import answers, items, undoings
+from feedback.schema.base import UtcTime
 from feedback.store import Store
 from tasks.declaration import Task
 
@@ -26,6 +27,9 @@ _MOST = 5_000
 
 _STEP = 5
 """Check items are told of in so many at a time: nobody can tell from the figures which item was one."""
+
+_STILL_S = 300
+"""Seconds for which figures of check items stand still: who looks after every answer would know each fifth one."""
 
 _LATELY = (
     select(answers.c.kind, answers.c.seconds)
@@ -47,7 +51,8 @@ _CHECKS = (
     select(_OWN.c.item_id, _OWN.c.value)
     .add_columns(_OWN.c.revision)
     .outerjoin(undoings, undoings.c.answer_id == _OWN.c.id)
-    .where(_OWN.c.counted == "check", _OWN.c.value.is_not(None), undoings.c.answer_id.is_(None))
+    .where(_OWN.c.counted == "check", _OWN.c.value.is_not(None), _OWN.c.id < bindparam("until"))
+    .where(or_(undoings.c.answer_id.is_(None), undoings.c.created_at >= bindparam("undone", type_=UtcTime)))
     .order_by(_OWN.c.id)
 )
 _KNOWN = (
@@ -62,8 +67,8 @@ class OwnAnswers:
     """What one person said since a moment, without what they took back.
 
     `median_seconds` is the time an answer took, None without any. Of `checks` check items of the last 30 days,
-    told of five at a time, `right` were answered rightly, a share of `agreement`; all three are None where the task
-    does not show them, and `agreement` also without any.
+    told of five at a time and five minutes late at most, `right` were answered rightly, a share of `agreement`; all
+    three are None where the task does not show them, and `agreement` also without any.
     """
 
     since: datetime
@@ -90,8 +95,9 @@ def own_answers(store: Store, task: Task, caller: Caller, since: datetime | None
         rows = connection.execute(_LATELY, wanted | {"since": first_id(begun)}).all()
         checks = None
         if task.review.show_checks:
-            given = connection.execute(_CHECKS, wanted | {"since": first_id(now - LOOKED_BACK)}).all()
-            checks = _marks(connection, task, given)
+            until = datetime.fromtimestamp(now.timestamp() // _STILL_S * _STILL_S, UTC)
+            told = {"since": first_id(now - LOOKED_BACK), "until": first_id(until), "undone": until}
+            checks = _marks(connection, task, connection.execute(_CHECKS, wanted | told).all())
     said = [row for row in rows if row.kind not in {"skip", "flag"}]
     seconds = [row.seconds for row in said if row.seconds is not None]
     skips, flags = (sum(row.kind == kind for row in rows) for kind in ("skip", "flag"))

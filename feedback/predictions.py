@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, delete, exists, select
 
 from core.ids import first_id, id_moment, is_id
+from feedback.demo import is_real
 from feedback.facts import OUTSIDE
 from feedback.schema import items, predictions, reports, resolutions, task_revisions, texts
 from feedback.store import Store
@@ -51,7 +52,8 @@ def may_be_on_its_way(identifier: str) -> bool:
 def prune(store: Store, keep_days: int) -> int:
     """Delete predictions older than `keep_days`, with their texts, unless they have an item or a report.
 
-    Returns how many. Traffic counters stay. Every transaction is small, and what is left over comes next time.
+    Returns how many. Traffic counters stay, and so does demo data, until it is cleared. Every transaction is small, and
+    what is left over comes next time.
     """
     deleted, place = 0, ""
     with store.read() as connection:
@@ -72,7 +74,7 @@ _REPORTED = exists().where(reports.c.prediction_id == predictions.c.id)
 _OLD = (
     select(predictions.c.id)
     .where(predictions.c.id > bindparam("place"), predictions.c.id < bindparam("limit"))
-    .where(predictions.c.item_id.is_(None), ~_REPORTED)
+    .where(predictions.c.item_id.is_(None), is_real(predictions.c.language), ~_REPORTED)
     .order_by(predictions.c.id)
     .limit(bindparam("most"))
 )

@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from core.roles import Caller
+from core.demo import DEMO_PEOPLE
+from core.roles import REGRADE
 from feedback.aggregation import PRIORS
 from feedback.audit import note
 from feedback.facts import OUTSIDE, Quality, Value
@@ -31,8 +32,6 @@ _TRUST_ANSWERS = 5.0
 _KNOWN = select(
     annotators.c.person, annotators.c.confusion, annotators.c.learned, annotators.c.weight, annotators.c.trusted
 ).where(annotators.c.task == bindparam("of"), annotators.c.person.in_(bindparam("people", expanding=True)))
-_REGRADE = Caller("regrade", "admin")
-"""Who withdraws and gives back trust in the audit log."""
 
 
 def read_quality(connection: Connection, task: str, people: Collection[str]) -> dict[str, Quality]:
@@ -152,5 +151,6 @@ def _tell(connection: Connection, task: str, annotator: str, *, trusted: bool, a
     """Tell webhooks and the audit log that an annotator's answers stop counting, or count again."""
     action = "annotator.trusted" if trusted else "annotator.untrusted"
     details = {"accuracy": round(accuracy, 4), "checks": checks}
-    note(connection, _REGRADE, action, annotator, task=task, **details)
-    emit(connection, [Event("alert.raised", task, {"alert": action, "annotator": annotator, **details})])
+    note(connection, REGRADE, action, annotator, task=task, **details)
+    if annotator not in DEMO_PEOPLE:
+        emit(connection, [Event("alert.raised", task, {"alert": action, "annotator": annotator, **details})])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, select
 
+from core.demo import language_of
 from core.errors import UnavailableError
 from feedback.bulk import write_rows
 from feedback.facts import AUTOMATIC, Recording
@@ -22,6 +24,10 @@ PREDICTION = "prediction"
 
 _KNOWN = select(predictions.c.id).where(predictions.c.id.in_(bindparam("ids", expanding=True)))
 _READER = TypeAdapter(Recording)
+
+_GRAIN = 2.0**-30
+"""Probabilities are counted in whole numbers of this, so that their sums are exact in any order, and what is taken out
+of a sum again leaves nothing behind."""
 
 
 def record(
@@ -69,7 +75,7 @@ def _row(one: Recording, item_id: str | None) -> dict[str, Any]:
         "scores": one.scores,
         "out_of_scope": one.out_of_scope,
         "truncated": one.truncated,
-        "language": one.language,
+        "language": language_of(one.text.subject, one.language),
         "metadata": one.metadata,
         "key_id": one.key_id,
         "reason": one.item.reason if one.item else None,
@@ -81,13 +87,27 @@ def _row(one: Recording, item_id: str | None) -> dict[str, Any]:
 
 def _count(connection: Connection, new: Sequence[Recording]) -> None:
     """Add `new` to the counters of their hours; in the order of the key, so that two writers cannot deadlock."""
-    sums: dict[tuple[Any, ...], list[float]] = {}
+    sums: dict[tuple[str, str, str, datetime], list[float]] = {}
     for one in new:
-        hour = one.created_at.replace(minute=0, second=0, microsecond=0)
-        counters = sums.setdefault((one.task, one.version, one.label, hour), [0, 0.0, 0])
+        counters = sums.setdefault((one.task, one.version, one.label, hour_of(one.created_at)), [0, 0.0, 0])
         counters[0] += 1
-        counters[1] += one.inclusion
+        counters[1] += counted_share(one.inclusion)
         counters[2] += one.item is not None and one.item.reason in AUTOMATIC
+    add_traffic(connection, sums)
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the hour under which a prediction of `moment` is counted."""
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def counted_share(inclusion: float) -> float:
+    """Return an inclusion probability as it is added to the counters."""
+    return round(inclusion / _GRAIN) * _GRAIN
+
+
+def add_traffic(connection: Connection, sums: Mapping[tuple[str, str, str, datetime], Sequence[float]]) -> None:
+    """Add predictions, probabilities and selected ones to the counters of `(task, version, label, hour)`."""
     names = ("task", "version", "stratum", "hour", "predictions", "expected", "selected")
     rows = [dict(zip(names, (*key, *sums[key]), strict=True)) for key in sorted(sums)]
     write_rows(connection, add_counts(connection, traffic, "predictions", "expected", "selected"), rows)

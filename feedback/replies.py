@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, select, update
 
-from core.errors import ConflictError, ReusedKeyError
+from core.errors import AtWorkError, ReusedKeyError
 from core.ids import new_id
 from feedback.schema import replies
 from feedback.store import Store
@@ -42,7 +42,7 @@ def reserve(store: Store, scope: str, key: str, request_sha256: str) -> Reservat
 
     Raises:
         ReusedKeyError: the key was used with another body.
-        ConflictError: its first request is still at work.
+        AtWorkError: its first request is still at work.
     """
     now = datetime.now(UTC)
     with store.write() as connection:
@@ -61,7 +61,7 @@ def reserve(store: Store, scope: str, key: str, request_sha256: str) -> Reservat
     if row.request_sha256 != request_sha256:
         raise ReusedKeyError(f"Idempotency-Key {key!r} was used with another body; use a new key for a new request")
     if row.reply is None:
-        raise ConflictError(f"the first request with Idempotency-Key {key!r} is still at work; try again in a moment")
+        raise AtWorkError(f"the first request with Idempotency-Key {key!r} is still at work; try again in a moment")
     return Reservation(scope, key, row.token, KeptReply(row.status or 200, row.reply))
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from core.demo import DEMO_SUBJECT
 from core.text import text_hash
 from feedback.bulk import write_rows
 from feedback.facts import NewText
@@ -15,8 +16,17 @@ from feedback.upsert import insert_new
 
 
 def new_text(identifier: str, content: str, subject: str | None, created_at: datetime) -> NewText:
-    """Return the fact of a text, redacted already, with the hash by which copies of it are found."""
-    return NewText(identifier, text_hash(content), content, subject, created_at)
+    """Return the fact of a text, redacted already, with the hash by which copies of it are found.
+
+    A demo text is no copy of a real one.
+    """
+    digest = demo_hash(content) if subject == DEMO_SUBJECT else text_hash(content)
+    return NewText(identifier, digest, content, subject, created_at)
+
+
+def demo_hash(content: str) -> str:
+    """Return the hash of a demo text, which no real text has."""
+    return text_hash(f"{DEMO_SUBJECT} {content}")
 
 
 def add_texts(connection: Connection, new: Sequence[NewText]) -> int:

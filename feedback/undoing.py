@@ -20,6 +20,7 @@ from feedback.mappings import mapped, read_maps
 from feedback.quality import note_check, read_quality
 from feedback.resolution import Place, Resolution, read_votes, settle
 from feedback.schema import answers, encounters, leases, resolutions, slots, undoings
+from feedback.snapshots import used_in
 from feedback.store import Store
 from feedback.tallies import add_tallies
 from feedback.upsert import insert_new
@@ -53,7 +54,7 @@ def undo(store: Store, tasks: Mapping[str, Task], caller: Caller, item_id: str, 
     Raises:
         NotFoundError: there is no such answer, or its task is not served or not granted, or the item was erased.
         ForbiddenError: somebody else gave it.
-        ConflictError: it was taken back before, or the item has been asked again since.
+        ConflictError: it was taken back before, a snapshot has used it, or the item has been asked again since.
     """
     with refusals_noted(store, caller, "undo", item_id):
         return write_again(store, lambda connection: _undo(store, connection, tasks, caller, item_id, answer_id))
@@ -68,6 +69,12 @@ def _undo(
         raise NotFoundError(f"there is no answer {answer_id!r} of that item")
     item, now = found[0], store.now(connection)
     _check_own(caller, given)
+    number = used_in(connection, item_id, answer_id)
+    if number is not None:
+        raise ConflictError(
+            f"snapshot {number} of {given.task} has used this answer, and models may have learnt from it; ask a "
+            "reviewer to decide the item anew, or to send it back"
+        )
     if item.round != given.round:
         raise ConflictError("the item has been asked again since, and this answer does not count any more; claim it")
     taken = {"answer_id": answer_id, "annotator": caller.person, "created_at": now}

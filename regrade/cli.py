@@ -1,7 +1,7 @@
 """`regrade`: the commands, and what becomes of their errors.
 
 Exit codes: 0 done, 1 failed (or done in part: some rows or texts were not usable), 2 wrong usage or a wrong setting,
-130 interrupted.
+3 a candidate was not shown to be good enough, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from regrade import (
     audit,
     bento,
     db,
+    demo,
     doctor,
     erase,
     evaluate,
@@ -24,7 +25,12 @@ from regrade import (
     keys,
     models,
     predict,
+    promote,
+    retrain,
+    runs,
+    scheduler,
     serve,
+    snapshot,
     task,
     train,
     triage,
@@ -42,7 +48,8 @@ app = typer.Typer(
     name="regrade",
     help="Text classifiers, served, that know when to ask a person and learn from the answer.",
     epilog="Settings come from the environment (REGRADE_HOME, REGRADE_PORT, …) or `regrade.toml`. "
-    "Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 130 interrupted.",
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 3 a candidate was not shown to be good enough, 130 "
+    "interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -51,6 +58,14 @@ app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("train", epilog=train.EPILOG)(train.train)
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("predict", epilog=predict.EPILOG)(predict.predict)
+app.command("retrain", epilog=retrain.EPILOG)(retrain.retrain)
+app.add_typer(runs.app, name="runs")
+app.command("promote", epilog=promote.PROMOTE)(promote.promote)
+app.command("rollback", epilog=promote.ROLLBACK)(promote.rollback)
+app.command("pin", epilog=promote.PIN)(promote.pin)
+app.command("unpin", epilog=promote.UNPIN)(promote.unpin)
+app.add_typer(snapshot.app, name="snapshot")
+app.command("scheduler", epilog=scheduler.EPILOG)(scheduler.scheduler)
 app.add_typer(task.app, name="task")
 app.add_typer(models.app, name="models")
 app.add_typer(triage.app, name="triage")
@@ -61,6 +76,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(webhooks.app, name="webhooks")
+app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("bento", epilog=bento.EPILOG)(bento.bento)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from feedback.erasure import Erasure
+    from feedback.store import Store
 
 EPILOG = (
     'Examples: `regrade erase --subject customer-4711`, `regrade erase --text "call me at home" --own-data`, '
@@ -38,7 +39,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether it is meant.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a text or a person's texts: database, spool, kept replies, reports. It cannot be undone.
+    """Erase a text or a person's texts: database, spool, kept replies, reports, snapshots. It cannot be undone.
 
     The service may run meanwhile. Backups, exported files and PostgreSQL's dead rows are yours to see to.
     """
@@ -59,13 +60,28 @@ def erase(
     spool = Spool(settings.home / "spool.sqlite3")
     with opened_store(settings) as store:
         done = erase_everywhere(store, spool, settings.home, operator(), wanted, _versions, own_data=own_data)
+        if done.unsettled:
+            done = _settled(store, settings.home, done)
     spool.close()
     if as_json:
         print_json(_facts(done, settings.home))
     else:
         _show(done)
-    if done.own_data:
+    if done.own_data or done.unsettled:
         raise typer.Exit(1)
+
+
+def _settled(store: Store, home: Path, done: Erasure) -> Erasure:
+    """Take it out of the files of snapshots, if the `train` extra is here, which alone can."""
+    from dataclasses import replace
+
+    try:
+        from training.snapshot_erasure import settle_erasures
+    except ModuleNotFoundError:
+        return done
+    settled = settle_erasures(store, home)
+    counts = {**done.counts, "snapshot_rows": settled.rows}
+    return replace(done, counts=counts, models=settled.models.get(done.id, done.models), unsettled=False)
 
 
 def _versions(task: str) -> Sequence[str]:
@@ -79,7 +95,8 @@ def _facts(done: Erasure, home: Path) -> dict[str, Any]:
         {"task": rows.task, "file": str(rows.file.relative_to(home)), "lines": list(rows.lines)}
         for rows in done.own_data
     ]
-    return {"erasure_id": done.id, "counts": dict(done.counts), "models": list(done.models), "own_data": left}
+    found = {"erasure_id": done.id, "counts": dict(done.counts), "models": list(done.models), "own_data": left}
+    return found | {"snapshots_pending": done.unsettled}
 
 
 def _show(done: Erasure) -> None:
@@ -87,6 +104,8 @@ def _show(done: Erasure) -> None:
     say(f"erasure {done.id}")
     if done.models:
         say(f"model versions that had learnt from it: {', '.join(done.models)}; train them again without it")
+    if done.unsettled:
+        warn("files of snapshots may still hold it, and only the `train` extra can rewrite them: run this where it is")
     for rows in done.own_data:
         lines = ", ".join(map(str, rows.lines[:10])) + (", …" if len(rows.lines) > 10 else "")
         warn(f"still there: {len(rows.lines):,} rows in {rows.file} (lines {lines}); remove them, or pass --own-data")

@@ -8,13 +8,16 @@ import typer
 
 from regrade.environment import prepare
 from regrade.live import deployments
+from regrade.operator import opened_store, operator
 from regrade.options import AsJson, TaskName
 from regrade.output import print_json, print_table, say
 
 if TYPE_CHECKING:
+    from core.settings import Settings
+    from feedback.runs import Judged
     from service.artifact import Manifest
 
-app = typer.Typer(no_args_is_help=True, help="List and show model versions.")
+app = typer.Typer(no_args_is_help=True, help="List, show and prune model versions.")
 
 
 @app.command("list", epilog="Example: `regrade models list support-intent`")
@@ -30,10 +33,12 @@ def list_models(
 
     names = [find_task(settings, task).task.name] if task else list(find_tasks(settings))
     live = {name: deployment.version for name, deployment in deployments(settings).items()}
+    known = {name: _known(settings, name) for name in names}
     found = [
-        {"task": name, **describe_version(manifest, live.get(name))}
+        {"task": name, **describe_version(one, live.get(name), known[name][0].get(one.version))}
+        | {"pinned": one.version in known[name][1]}
         for name in names
-        for manifest in list_versions(name)
+        for one in list_versions(name)
     ]
     if as_json:
         print_json({"versions": found})
@@ -55,6 +60,7 @@ def show(
     from core.errors import NotFoundError
     from service.artifact import read_manifest, read_metrics
     from service.model_store import version_folder
+    from service.views import describe_version
     from tasks.catalogue import find_task
 
     deployment = deployments(settings).get(find_task(settings, task).task.name)
@@ -64,24 +70,70 @@ def show(
     folder = version_folder(task, wanted)
     manifest = read_manifest(folder)
     is_live = deployment is not None and deployment.version == wanted
-    facts = {"folder": str(folder), "live": is_live, "manifest": manifest.model_dump(mode="json")}
+    judged, pinned = _known(settings, task)
+    gate = describe_version(manifest, None, judged.get(wanted))["gate"]
+    facts = {"folder": str(folder), "live": is_live, "pinned": wanted in pinned, "gate": gate}
     if as_json:
-        print_json(facts | {"metrics": read_metrics(folder)})
+        manifest_and_more = {"manifest": manifest.model_dump(mode="json"), "metrics": read_metrics(folder)}
+        print_json(facts | manifest_and_more)
         return
     since = f"since {deployment.created_at:%Y-%m-%d %H:%M} UTC: {deployment.reason}" if is_live and deployment else "no"
-    print_table(("", ""), [*_headlines(manifest), ("live", since), ("folder", folder)])
+    about = [("live", since), ("pinned", "yes" if wanted in pinned else "no"), ("folder", folder)]
+    print_table(("", ""), [*_headlines(manifest, gate), *about])
     if manifest.summary:
         print_table(("metric", "value"), list(manifest.summary.items()))
 
 
+@app.command("prune", epilog="Example: `regrade models prune support-intent --keep 5 --dry-run`")
+def prune(
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="Only this task's; default: all.")] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Newest versions that stay; default: `keep_versions` of the task.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete old versions from this host's model store.
+
+    Never the live one, the one before it, a pinned one, or one that an unfinished run needs.
+    """
+    settings = prepare()
+    from service.pruning import prune_versions
+    from tasks.catalogue import find_task, find_tasks
+
+    folders = [find_task(settings, task)] if task else list(find_tasks(settings).values())
+    with opened_store(settings) as store:
+        gone = {
+            one.task.name: prune_versions(
+                store, operator(), one.task.name, keep or one.task.retrain.keep_versions, dry_run=dry_run
+            )
+            for one in folders
+        }
+    if as_json:
+        print_json({"pruned": gone, "dry_run": dry_run})
+        return
+    for name, versions in gone.items():
+        what = ("would go: " if dry_run else "deleted: ") + ", ".join(versions) if versions else "nothing to prune"
+        say(f"{name}: {what}")
+
+
+def _known(settings: Settings, task: str) -> tuple[dict[str, Judged], set[str]]:
+    """Return what the gate said of the versions of `task`, and which are pinned."""
+    from feedback.pins import list_pins
+    from feedback.runs import gate_of
+
+    with opened_store(settings) as store:
+        return gate_of(store, task), {pin.version for pin in list_pins(store, task)}
+
+
 def _row(version: dict[str, Any]) -> tuple[Any, ...]:
     metrics = version["metrics"]
-    live = "live" if version["live"] else ""
+    live = "live" if version["live"] else "pinned" if version["pinned"] else ""
     scores = (metrics.get("accuracy"), metrics.get("macro_f1"))
     return version["task"], version["version"], live, version["method"], *scores, version["gate"]["decision"]
 
 
-def _headlines(manifest: Manifest) -> list[tuple[str, Any]]:
+def _headlines(manifest: Manifest, gate: Any) -> list[tuple[str, Any]]:
     return [
         ("task", manifest.task),
         ("version", manifest.version),
@@ -89,7 +141,8 @@ def _headlines(manifest: Manifest) -> list[tuple[str, Any]]:
         ("method", manifest.method),
         ("labels", f"{len(manifest.labels)} (revision {manifest.revision})"),
         ("base", f"{manifest.base.name} ({manifest.base.licence})"),
-        ("gate", "; ".join([manifest.gate.decision, *manifest.gate.reasons])),
+        ("gate", "; ".join([gate["decision"], *gate["reasons"]])),
+        ("judged in", f"run {gate['run_id']}, against {gate['champion']}" if gate["run_id"] else "-"),
         ("temperature", manifest.temperature),
         *_triage(manifest),
         ("snapshot", manifest.snapshot_sha256),

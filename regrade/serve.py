@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -14,6 +16,7 @@ import typer
 
 from core.errors import ConflictError, SettingError
 from regrade.environment import PROJECT, prepare, serving_environment
+from regrade.operator import opened_store
 from regrade.output import say
 
 if TYPE_CHECKING:
@@ -34,8 +37,11 @@ def serve(
     task: Annotated[
         list[str] | None, typer.Option("--task", help="Serve only this task (may be repeated); else REGRADE_TASKS.")
     ] = None,
+    no_scheduler: Annotated[
+        bool, typer.Option("--no-scheduler", help="Start no scheduler beside it, which has models learn anew.")
+    ] = False,
 ) -> None:
-    """Serve the live models over HTTP.
+    """Serve the live models over HTTP, and have them learn from what people say.
 
     The first start trains a model for each starter task, which takes minutes; later starts take seconds.
     """
@@ -50,6 +56,8 @@ def serve(
     runner = choose_runner(settings.runner)
     versions = ensure_versions(settings)
     _announce(settings, versions, runner)
+    if not no_scheduler:
+        _start_scheduler(settings)
     _become_bentoml(settings)
 
 
@@ -61,15 +69,11 @@ def check_keys(settings: Settings) -> None:
         UnavailableError: the store is away.
     """
     from feedback.keys import any_keys
-    from feedback.store import open_store
     from service.admin_key import AdminKey
     from service.worker import check_address
 
-    store = open_store(settings.store_url)
-    try:
+    with opened_store(settings) as store:
         check_address(settings, has_keys=any_keys(store))
-    finally:
-        store.close()
     AdminKey(settings.home)
 
 
@@ -114,6 +118,16 @@ def _announce(settings: Settings, versions: Mapping[str, str | None], runner: st
     say(f"starting Regrade on {url} with {settings.workers} workers ({runner}); documentation: {url}/docs", "bold")
     for task, version in versions.items():
         say(f"  {task}: {version or 'no model yet, so its requests get 503'}")
+
+
+def _start_scheduler(settings: Settings) -> None:
+    """Start a scheduler that ends with this process, which is the service from then on."""
+    if find_spec("training") is None or find_spec("torch") is None:
+        say("  no scheduler: the `train` extra is not installed here; runs that are asked for wait for one elsewhere")
+        return
+    command = [sys.executable, "-P", "-m", "regrade.supervisor", str(os.getpid())]
+    environment = serving_environment(settings) | {"PYTHONPATH": str(PROJECT)}
+    subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)  # noqa: S603 - fixed words
 
 
 def _become_bentoml(settings: Settings) -> NoReturn:

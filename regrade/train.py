@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regrade.environment import prepare
+from regrade.operator import opened_store
 from regrade.options import AsJson, LabelColumn, TextColumn
 from regrade.output import print_json, print_table, report_faults, say
 
@@ -129,20 +130,16 @@ def report_trained(settings: Settings, trained: Trained) -> None:
 def make_live(settings: Settings, task: str, version: str, wanted: bool | None) -> tuple[bool, str]:
     """Deploy `version` if it is `wanted`, or, where that is None, the task's first; tell whether, and what to say."""
     from feedback.deployments import record_deployment, record_first_deployment
-    from feedback.store import open_store
 
     if wanted is False:
         return False, f"version {version} is saved; it is not live, as asked"
-    store = open_store(settings.store_url)
-    try:
+    with opened_store(settings) as store:
         if record_first_deployment(store, task, version, "first version", _ACTOR):
             return True, f"version {version} is live: it is the first of {task}"
         if wanted:
             reason = "trained with --deploy; no gate has judged it"
             record_deployment(store, task, version, reason, _ACTOR)
             return True, f"version {version} is live, though no gate has judged it; services take it up within 2 s"
-    finally:
-        store.close()
     return False, (
         f"version {version} is saved but not live: {task} has a live version, and no gate has shown that this one is "
         "better. To make it live all the same, train with --deploy (the same seed and rows give the same model)"

@@ -30,6 +30,10 @@ FILES = (INT8, FP32, TOKENIZER, SCOPE, METRICS, NOTICE)
 `(n_texts, n_tokens)`, and return `logits` `(n_texts, n_labels)` and `embedding` `(n_texts, width)`, float32."""
 
 
+Method = Literal["full", "quick", "fast"]
+"""How a version was learnt: fine-tuned, as a head on the base encoder as it is, or as another version's new head."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -92,7 +96,7 @@ class Manifest(_Part):
         None, ge=0, le=1, description="Score that a tenth of the task's own held-out texts exceed; null: not measured."
     )
     risk: Risk | None = Field(None, description="What the thresholds promise; null: made before they were fitted.")
-    method: Literal["full", "quick"]
+    method: Method
     base: Base
     snapshot_sha256: str = Field(description="Hash of the rows it was trained on.")
     summary: dict[str, float] = Field(description="Headline metrics, such as `accuracy` and `macro_f1` on gold.")

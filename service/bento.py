@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from contextlib import closing
 from importlib.metadata import requires
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,9 +35,8 @@ def build_bento(settings: Settings, project: Path) -> str:
     Raises:
         NotFoundError: no served task has a live version, so that the Bento could answer nothing.
     """
-    store = open_store(settings.store_url)
-    deployments, tasks = live_deployments(store), find_tasks(settings)
-    store.close()
+    with closing(open_store(settings.store_url)) as store:
+        deployments, tasks = live_deployments(store), find_tasks(settings)
     models = [f"{task}:{deployments[task].version}" for task in sorted(tasks) if task in deployments]
     if not models:
         raise NotFoundError("no task has a live version to put into a Bento; train one with `regrade train TASK`")
@@ -81,12 +81,11 @@ def register_carried_models(settings: Settings, bento: Any) -> None:
     """
     if bento is None:
         return
-    store = open_store(settings.store_url)
-    for info in bento.info.all_models:
-        model = bentoml.models.get(info.tag)
-        if model.info.labels.get(FRAMEWORK_LABEL) != "1":
-            continue
-        task = model.info.labels["task"]
-        if record_first_deployment(store, task, str(model.tag.version), f"came with {bento.tag}", "bento"):
-            logger.info("task %s: version %s came with the Bento", task, model.tag.version)
-    store.close()
+    with closing(open_store(settings.store_url)) as store:
+        for info in bento.info.all_models:
+            model = bentoml.models.get(info.tag)
+            if model.info.labels.get(FRAMEWORK_LABEL) != "1":
+                continue
+            task = model.info.labels["task"]
+            if record_first_deployment(store, task, str(model.tag.version), f"came with {bento.tag}", "bento"):
+                logger.info("task %s: version %s came with the Bento", task, model.tag.version)

@@ -42,6 +42,9 @@ class ErasureView(BaseModel):
     counts: dict[str, int] = Field(description="Rows and files by kind.")
     models: list[str] = Field(description="`TASK:VERSION` of models that had learnt from it.")
     own_data: list[OwnDataView] = Field(description="What is left in own tasks' data; empty with `own_data`.")
+    snapshots_pending: bool = Field(
+        description="Whether files of snapshots may still hold it; the scheduler or the next run rewrites them."
+    )
 
 
 _DOC = Doc("Erase a text, or every text about a subject", ErasureView, EraseRequest)
@@ -77,5 +80,11 @@ def _view(done: Erasure, worker: Worker) -> dict[str, object]:
         OwnDataView(task=rows.task, file=str(rows.file.relative_to(worker.settings.home)), lines=list(rows.lines))
         for rows in done.own_data
     ]
-    view = ErasureView(erasure_id=done.id, counts=dict(done.counts), models=list(done.models), own_data=left)
+    view = ErasureView(
+        erasure_id=done.id,
+        counts=dict(done.counts),
+        models=list(done.models),
+        own_data=left,
+        snapshots_pending=done.unsettled,
+    )
     return view.model_dump()

@@ -42,7 +42,7 @@ def routes(worker: Worker) -> list[Route]:
 class _FeedbackApi:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        limits = [folder.task.reports.per_minute for folder in worker.live.tasks.values()]
+        limits = [task.reports.per_minute for task in worker.declared().values()]
         self._while_away = Throttle(max(limits, default=60))
 
     async def feedback(self, incoming: Incoming) -> Reply:
@@ -101,8 +101,7 @@ class _FeedbackApi:
     def _write(self, new: NewReport) -> str | None:
         if self._worker.recorder.store_is_away.is_set():
             raise UnavailableError("the store is away")
-        tasks = {name: folder.task for name, folder in self._worker.live.tasks.items()}
-        return send_report(self._worker.store, tasks, new)
+        return send_report(self._worker.store, self._worker.declared(), new)
 
     def _may_be_spooled(self, new: NewReport) -> bool:
         return new.prediction_id is not None and self._worker.spool.count() > 0

@@ -95,7 +95,7 @@ class Front:
                 logger.exception("%s failed", template)
             if isinstance(error, _REFUSALS):
                 await self._note_refusal(incoming, template, status)
-            reply = self._problem(incoming, status, body, headers)
+            reply = await self._problem(incoming, status, body, headers)
         if self._worker.draining or reply.status == 413:
             reply.headers.append((b"connection", b"close"))
         await reply.send(send, incoming)
@@ -104,11 +104,11 @@ class Front:
         elapsed = time.perf_counter() - started
         self._worker.metrics.answered(template, known, incoming.version, reply.status, elapsed)
 
-    def _problem(self, incoming: Incoming, status: int, body: bytes, headers: Headers) -> Reply:
+    async def _problem(self, incoming: Incoming, status: int, body: bytes, headers: Headers) -> Reply:
         """Return a problem as JSON, or as a page where people look at it."""
         if not incoming.scope["path"].startswith("/app"):
             return problem_reply(status, body, headers)
-        return self._site.error(incoming, status, orjson.loads(body)["detail"], headers)
+        return await self._site.error(incoming, status, orjson.loads(body)["detail"], headers)
 
     def _find(self, scope: Scope) -> Found:
         found = self._router.find(scope["path"], scope["method"])

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from core.errors import UnavailableError
 from core.ids import new_id
 from core.settings import Settings
 from feedback.audit import seal
@@ -20,7 +19,9 @@ from feedback.learned import refresh_quality
 from feedback.predictions import prune
 from feedback.retention import forget_old
 from feedback.store import Store
+from feedback.summaries import EVERY_S, refresh_summary
 from feedback.watch import watch_promise
+from service.watching import watch
 from tasks.declaration import Task
 
 logger = logging.getLogger("regrade.housekeeping")
@@ -53,6 +54,7 @@ def usual_duties(settings: Settings, declared: Callable[[], Mapping[str, Task]])
         Duty("forget old leases, events and replies", 6 * 3600, forget_old),
         Duty("learn what annotators mix up", 3600, partial(_for_each, declared, refresh_quality)),
         Duty("watch the promise of triage", 24 * 3600, partial(_for_each, declared, watch_promise)),
+        Duty("work out the figures of the pages", EVERY_S, partial(_for_each, declared, refresh_summary)),
     ]
 
 
@@ -82,14 +84,8 @@ class Housekeeping:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _keep(self, duty: Duty) -> None:
-        while True:
-            await asyncio.sleep(min(duty.every_s, _LOOK_S))
-            try:
-                await asyncio.to_thread(self.do_if_due, duty)
-            except UnavailableError as error:
-                logger.warning("duty %r waits: %s", duty.name, error)
-            except Exception:
-                logger.exception("duty %r failed; it is tried again", duty.name)
+        do = partial(asyncio.to_thread, self.do_if_due, duty)
+        await watch(do, min(duty.every_s, _LOOK_S), logger, f"duty {duty.name!r} cannot be done")
 
     def do_if_due(self, duty: Duty) -> None:
         """Do `duty` if it is due and this process has it, which it takes if it is free; called outside the event loop.

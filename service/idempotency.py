@@ -29,7 +29,7 @@ async def answered_once(
     Raises:
         InvalidError: the key is empty, too long, or not printable ASCII.
         ReusedKeyError: the key came with another body before.
-        ConflictError: its first request is still at work.
+        AtWorkError: its first request is still at work.
         UnavailableError: the store is away, so that the promise could not be kept.
     """
     name = key.decode("latin-1")

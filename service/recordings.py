@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from core.ids import new_id
-from core.near_key import near_key
+from core.demo import DEMO_SUBJECT
 from core.roles import Caller
-from feedback.facts import NewItem, NewText, Reason, Recording
-from feedback.intake import first_asked
+from feedback.facts import NewItem, NewText, Recording
+from feedback.new_items import new_item
 from feedback.texts import new_text
 from service.artifact import Manifest
 from service.requests import PredictRequest
-from service.triage import Triage
+from service.triage import Triage, Triaged
 from tasks.declaration import Task
 
 SUGGESTIONS = 5
@@ -32,7 +32,7 @@ class Recordings:
         """Draw from `random`; `workers` processes share the traffic."""
         self._random = random
         self._workers = workers
-        self._triage: dict[str, tuple[str, Triage]] = {}
+        self._triage: dict[tuple[str, bool], tuple[str, Triage]] = {}
 
     def of(
         self,
@@ -43,17 +43,14 @@ class Recordings:
         said: Sequence[tuple[dict[str, Any], str]],
     ) -> list[Recording]:
         """Return the facts of one request, in the order of `said`: predictions as replied, each with its text."""
-        triage = self._triage_of(task, manifest)
-        language = request.language or (task.languages[0] if len(task.languages) == 1 else None)
+        triage = self._triage_of(task, manifest, demo=request.subject == DEMO_SUBJECT)
+        language = request.language or task.only_language
         now = datetime.now(UTC)
         recordings = []
         for prediction, content in said:
             decided = triage.decide(prediction["label"], prediction["confidence"], prediction["out_of_scope"])
             text = new_text(prediction["id"], content, request.subject, now)
             scores = tuple((score["label"], score["score"]) for score in prediction["scores"])
-            item = decided.reason and self._item(
-                task, manifest, text, scores, language, decided.reason, decided.urgency
-            )
             recordings.append(
                 Recording(
                     id=prediction["id"],
@@ -71,46 +68,40 @@ class Recordings:
                     metadata=request.metadata,
                     key_id=caller.key_id,
                     inclusion=decided.inclusion,
-                    item=item or None,
+                    item=self._item(task, manifest.revision, text, scores, language, decided),
                     created_at=now,
                 )
             )
         return recordings
 
-    def _triage_of(self, task: Task, manifest: Manifest) -> Triage:
-        """Return the task's triage, renewed where another version answers now: what it knows of the traffic stays."""
-        version, triage = self._triage.get(task.name, (None, None))
+    def _triage_of(self, task: Task, manifest: Manifest, *, demo: bool) -> Triage:
+        """Return the task's triage, renewed where another version answers now: what it knows of the traffic stays.
+
+        Demo texts have their own, so that they take nothing from the budget of the others.
+        """
+        version, triage = self._triage.get((task.name, demo), (None, None))
         if triage is None:
             triage = Triage(manifest, task.triage, self._random, workers=self._workers)
         elif version != manifest.version:
             triage.renew(manifest)
-        self._triage[task.name] = manifest.version, triage
+        self._triage[task.name, demo] = manifest.version, triage
         return triage
 
     def _item(
         self,
         task: Task,
-        manifest: Manifest,
+        revision: int,
         text: NewText,
         scores: tuple[tuple[str, float], ...],
         language: str | None,
-        reason: Reason,
-        urgency: float,
-    ) -> NewItem:
-        stage, wanted = first_asked(task.review)
-        return NewItem(
-            id=new_id(),
-            task=task.name,
-            text_id=text.id,
-            text_sha256=text.sha256,
-            revision=manifest.revision,
-            reason=reason,
-            suggestions=scores[:SUGGESTIONS],
-            language=language,
-            urgency=urgency,
-            cluster=near_key(scores[0][0], text.content),
-            hidden=self._random.random() < task.review.hide_suggestions,
-            stage=stage,
-            wanted=wanted,
-            created_at=text.created_at,
+        decided: Triaged,
+    ) -> NewItem | None:
+        """Return what is asked about a prediction under the revision of the version that made it, if anything is."""
+        if decided.reason is None:
+            return None
+        hidden = self._random.random() < task.review.hide_suggestions
+        suggestions = scores[:SUGGESTIONS]
+        item = new_item(
+            task, text, decided.reason, decided.urgency, suggestions=suggestions, language=language, hidden=hidden
         )
+        return replace(item, revision=revision)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from service import (
+    adjudication_api,
+    desk_api,
     erasure_api,
     export_api,
     feedback_api,
@@ -12,6 +14,7 @@ from service import (
     predict_api,
     predictions_api,
     queue_api,
+    runs_api,
 )
 from service.routing import Route
 from service.worker import Worker
@@ -24,7 +27,10 @@ def all_routes(worker: Worker) -> list[Route]:
         *predictions_api.routes(worker),
         *feedback_api.routes(worker),
         *queue_api.routes(worker),
+        *desk_api.routes(worker),
+        *adjudication_api.routes(worker),
         *models_api.routes(worker),
+        *runs_api.routes(worker),
         *keys_api.routes(worker),
         *erasure_api.routes(worker),
         *export_api.routes(worker),

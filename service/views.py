@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
 from core.roles import Caller
+from feedback.runs import Judged, gate_of
+from feedback.store import Store
 from service.artifact import Manifest, Risk
 from service.live import LiveModels
 from service.model_store import list_versions
@@ -43,10 +46,12 @@ class TasksView(BaseModel):
 
 
 class GateView(BaseModel):
-    """What the gate said of a version."""
+    """What the gate said of a version, in which run, and against which champion; both null before it was judged."""
 
     decision: str
     reasons: list[str]
+    run_id: str | None
+    champion: str | None
 
 
 class VersionView(BaseModel):
@@ -96,24 +101,26 @@ def _task(live: LiveModels, name: str) -> dict[str, object]:
     }
 
 
-async def describe_models(live: LiveModels, task: str) -> dict[str, object]:
+async def describe_models(live: LiveModels, store: Store, task: str) -> dict[str, object]:
     """Return the body of `GET /v1/models/{task}`: versions, newest first, with metrics, gate, and which is live.
 
     Raises:
         NotFoundError: no such task is served.
+        UnavailableError: the store is away.
     """
     live.folder(task)
     manifests = await asyncio.to_thread(list_versions, task)
+    judged = await asyncio.to_thread(gate_of, store, task)
     live_version = live.version(task)
     return {
         "task": task,
         "live_version": live_version,
-        "versions": [describe_version(manifest, live_version) for manifest in manifests],
+        "versions": [describe_version(one, live_version, judged.get(one.version)) for one in manifests],
     }
 
 
-def describe_version(manifest: Manifest, live_version: str | None) -> dict[str, object]:
-    """Return what is shown of one version."""
+def describe_version(manifest: Manifest, live_version: str | None, judged: Judged | None = None) -> dict[str, object]:
+    """Return what is shown of one version; `judged` is what the gate said of it since it was made."""
     return {
         "version": manifest.version,
         "live": manifest.version == live_version,
@@ -121,7 +128,15 @@ def describe_version(manifest: Manifest, live_version: str | None) -> dict[str, 
         "method": manifest.method,
         "created_at": manifest.created_at.isoformat(),
         "metrics": manifest.summary,
-        "gate": manifest.gate.model_dump(),
+        "gate": _gate(manifest, judged),
         "base": manifest.base.name,
         "snapshot_sha256": manifest.snapshot_sha256,
     }
+
+
+def _gate(manifest: Manifest, judged: Judged | None) -> Mapping[str, object]:
+    """Return the newest word on a version: its folder never changes, so that later ones stand with the runs."""
+    if judged is None:
+        return manifest.gate.model_dump() | {"run_id": None, "champion": None}
+    reasons = list(judged.verdict.get("reasons", []))
+    return {"decision": judged.decision, "reasons": reasons, "run_id": judged.run_id, "champion": judged.champion}

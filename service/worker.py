@@ -24,6 +24,7 @@ from feedback.store import Store, open_store
 from service.admin_key import AdminKey
 from service.batcher import Batcher
 from service.callers import Callers
+from service.demo_sign import DemoSign
 from service.forwarder import Forwarder
 from service.housekeeping import Housekeeping, usual_duties
 from service.live import LiveModels
@@ -32,6 +33,7 @@ from service.predictor import Predictor
 from service.queue_metrics import QueueMetrics
 from service.recorder import Recorder
 from service.recordings import Recordings
+from service.run_metrics import RunMetrics
 from service.webhooks import Sender
 from tasks.declaration import Task
 
@@ -54,6 +56,7 @@ class Worker:
         self.callers = Callers(self.store, AdminKey(settings.home))
         self.metrics = Metrics(REGISTRY)
         self.queue_metrics = QueueMetrics(REGISTRY)
+        self.run_metrics = RunMetrics(REGISTRY)
         self.live = LiveModels(settings, self.store, self.metrics)
         self.batcher = Batcher(
             self.metrics,
@@ -66,6 +69,7 @@ class Worker:
         self.forwarder = Forwarder(self.recorder, self.spool, self.store, self.metrics)
         self.housekeeping = Housekeeping(self.store, usual_duties(settings, self.declared))
         self.sender = Sender(self.store, self.metrics)
+        self.demo_sign = DemoSign(self.store)
         recorder = self.recorder if settings.record == "all" else None
         recordings = Recordings(Random(), settings.workers)  # noqa: S311 - chance for sampling, not for secrets
         self.predictor = Predictor(self.live, self.batcher, recorder, recordings, self.metrics)
@@ -81,7 +85,7 @@ class Worker:
         await asyncio.to_thread(self.live.refresh)
         await asyncio.to_thread(self.callers.refresh)
         self._watches = [asyncio.create_task(self.live.watch()), asyncio.create_task(self.callers.watch())]
-        self._watches.append(asyncio.create_task(self.sender.run()))
+        self._watches += [asyncio.create_task(self.sender.run()), asyncio.create_task(self.demo_sign.watch())]
         self.recorder.start()
         self.forwarder.start({PREDICTION: forward_predictions, REPORT: forward_reports(self.declared)})
         self.housekeeping.start()

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from core.errors import TaskError
 from core.redaction import KINDS
 from core.redaction import Kind as RedactionKind
+from tasks.moments import CronExpression, DayHours, Zone
 
 Kind = Literal["single_label", "multi_label"]
 """What an answer is: one label, or any number of them. Only `single_label` tasks can be trained so far."""
@@ -123,6 +124,13 @@ class Review(_Declared):
         0.6, ge=0, lt=1, description="Accuracy on check items below which a person's answers stop counting."
     )
     trust_after: int = Field(10, ge=1, description="Check items answered before the trust floor holds.")
+    show_checks: bool = Field(
+        True, description="Whether annotators are told how many check items they answered, and how many rightly."
+    )
+    show_names: bool = Field(
+        True,
+        description="Whether those who decide a dispute see who said what; otherwise people are A, B and so on.",
+    )
 
     @model_validator(mode="after")
     def _check_answers(self) -> Review:
@@ -144,6 +152,103 @@ class Reports(_Declared):
     )
 
 
+class GateLimits(_Declared):
+    """What a candidate must show before it may take the champion's place."""
+
+    test: Literal["non_inferiority", "superiority"] = Field(
+        "non_inferiority",
+        description="`non_inferiority`: shown to be worse by less than `margin`; `superiority`: shown to be better.",
+    )
+    margin: float = Field(
+        0.02, gt=0, le=0.5, description="Loss of accuracy from which a candidate may pass only by chance."
+    )
+    alpha: float = Field(
+        0.05, gt=0, lt=0.5, description="How often at most a candidate passes that is worse by `margin`, or no better."
+    )
+    small_gold: int = Field(
+        2000,
+        ge=0,
+        description="Gold rows below which cross-validated answers on base data, where there are any, join the test.",
+    )
+    worse_alpha: float = Field(
+        0.05,
+        gt=0,
+        lt=0.5,
+        description="How often at most a candidate that is equal in all respects is refused by the checks that look "
+        "for something worse, all of them together.",
+    )
+    negative_flips: float = Field(
+        0.05, gt=0, le=1, description="Share of gold rows that the champion has right and the candidate wrong."
+    )
+    calibration: float = Field(0.02, ge=0, le=1, description="Rise of the expected calibration error.")
+    out_of_scope: float = Field(0.02, ge=0, le=1, description="Fall of the AUROC of the out-of-scope score.")
+    contradictions: float = Field(
+        4.0,
+        ge=1,
+        le=1e6,
+        description="Times as high as the champion's confidence says the odds may be that people contradict it.",
+    )
+    plausibility: float = Field(
+        0.55,
+        ge=0.5,
+        le=1,
+        description="Chance that a label which corrects the champion on gold is likelier to it than one which people "
+        "correct it to; 0.5 is alike.",
+    )
+    ancestor_margin: float = Field(
+        0.03, gt=0, le=0.5, description="The same as `margin` against the best pinned version."
+    )
+    parity: float = Field(0.95, ge=0, le=1, description="Share of gold rows to which int8 and fp32 give one label.")
+    latency: float = Field(1.5, gt=0, le=1e6, description="The candidate's time for a text over the champion's.")
+    size: float = Field(1.5, gt=0, le=1e6, description="The same for the size of the served file.")
+    gold_uses: int = Field(20, ge=1, description="Verdicts on one gold set after which the gate warns of its wear.")
+
+
+class Retrain(_Declared):
+    """When and how this task's models are learnt anew."""
+
+    fast_after: int = Field(
+        30, ge=0, description="Newly reviewed items after which a fast run begins by itself; 0: never."
+    )
+    full_after: int = Field(
+        0, ge=0, description="Newly reviewed items since the last full run after which another begins; 0: never."
+    )
+    oldest_hours: float | None = Field(
+        None, gt=0, description="Hours after which a reviewed item that nothing has learnt from begins a fast run."
+    )
+    cron: CronExpression | None = Field(
+        None, description="When full runs begin, as a cron expression of five fields, such as `0 3 * * *`."
+    )
+    timezone: Zone = Field("UTC", description="Time zone of `cron` and `quiet_hours`, such as `Europe/Zurich`.")
+    cool_down_minutes: float = Field(
+        10.0, ge=0, description="Minutes after a run ended in which no other begins by itself."
+    )
+    quiet_hours: DayHours | None = Field(
+        None, description="Hours of the day in which no run begins by itself, such as `08:00-18:00`."
+    )
+    start: Literal["base", "champion"] = Field(
+        "base", description="What a full run fine-tunes: the base encoder, or the live version's own."
+    )
+    blend: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the live version's probabilities in what a full run learns of rows that it has right.",
+    )
+    reviewed_weight: float = Field(
+        1.0, gt=0, le=100, description="How much a reviewed item counts beside a row of base data in a full run."
+    )
+    fast_weight: float = Field(
+        3.0, gt=0, le=100, description="The same in a fast run, whose base data only holds all other answers in place."
+    )
+    fast_pull: float = Field(
+        0.3, gt=0, le=1000, description="How strongly a fast run draws the new head towards the live version's."
+    )
+    keep_versions: int = Field(
+        10, ge=1, description="Newest versions that `regrade models prune` leaves; live and pinned ones stay anyway."
+    )
+
+
 class Task(_Declared):
     """Something to classify, as declared under one revision."""
 
@@ -161,6 +266,8 @@ class Task(_Declared):
     triage: Triage = Field(default_factory=Triage)
     review: Review = Field(default_factory=Review)
     reports: Reports = Field(default_factory=Reports)
+    gate: GateLimits = Field(default_factory=GateLimits)
+    retrain: Retrain = Field(default_factory=Retrain)
 
     @model_validator(mode="after")
     def _check_labels(self) -> Task:
@@ -178,6 +285,11 @@ class Task(_Declared):
     def label_names(self) -> list[str]:
         """Names in the order of the model's outputs."""
         return [label.name for label in self.labels]
+
+    @property
+    def only_language(self) -> str | None:
+        """The language of every text, where the task has only one."""
+        return self.languages[0] if len(self.languages) == 1 else None
 
 
 def read_task(folder: Path) -> Task:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from filelock import FileLock
@@ -22,9 +23,11 @@ for _name in [name for name in os.environ if name.startswith("REGRADE_")]:
     if _name not in {"REGRADE_DATA", "REGRADE_TEST_POSTGRES_URL", "REGRADE_REQUIRE_TOOLS"}:
         del os.environ[_name]
 os.environ.pop("BENTOML_HOME", None)
+ENVIRONMENT = dict(os.environ)
+"""What processes of tests start with, whatever a test in this one has set for libraries since."""
 
 
-def missing(tool: str) -> None:
+def missing(tool: str) -> NoReturn:
     """Skip a test whose tool is not here, with one line; where all tools must be there, fail."""
     if os.environ.get("REGRADE_REQUIRE_TOOLS"):
         pytest.fail(f"{tool} is missing, and REGRADE_REQUIRE_TOOLS is set")

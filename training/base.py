@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from core.errors import ModelError
-from service.artifact import TOKENIZER, sha256_of
+from service.artifact import TOKENIZER, Base, sha256_of
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -24,6 +24,11 @@ class BaseEncoder:
     sha256: str
     licence: str
     notice: str
+
+    @property
+    def stated(self) -> Base:
+        """What a version's manifest says of it."""
+        return Base(name=self.name, sha256=self.sha256, licence=self.licence)
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,7 @@ def log_loss(logits: NDArray[np.floating], targets: NDArray[np.int64], temperatu
 def calibrate(logits: Floats, targets: NDArray[np.int64]) -> Calibration:
     """Fit a temperature on held-out `logits` `(n_texts, n_labels)`; with fewer than 10 rows it is 1."""
     if len(targets) < _TOO_FEW:
-        unknown = float("nan")
-        return Calibration(1.0, unknown, unknown, unknown, unknown, [], [], 0)
+        return describe(logits, targets, 1.0)
     temperature = fit_temperature(logits, targets)
     if min(temperature / _LOWEST, _HIGHEST / temperature) < _AT_BOUND:
         logger.warning(
@@ -93,6 +92,14 @@ def calibrate(logits: Floats, targets: NDArray[np.int64]) -> Calibration:
             "check the labels, and the learning rates",
             *(temperature, _LOWEST, _HIGHEST, len(targets)),
         )
+    return describe(logits, targets, temperature)
+
+
+def describe(logits: Floats, targets: NDArray[np.int64], temperature: float) -> Calibration:
+    """Return what a `temperature` does on held-out rows; with fewer than 10 nothing is said of it."""
+    if len(targets) < _TOO_FEW:
+        unknown = float("nan")
+        return Calibration(temperature, unknown, unknown, unknown, unknown, [], [], 0)
     plain, scaled = softmax(logits.copy()), softmax(logits.copy(), temperature)
     confusion = confusion_matrix(targets, logits.argmax(axis=1), logits.shape[1])
     return Calibration(

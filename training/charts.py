@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from training.finetune import Epoch
+from training.fitted import Epoch
 from training.metrics import Bin
 from training.risk import TradeOff
 

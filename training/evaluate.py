@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError
-from service.classifier import Classifier
+from service.classifier import Classified, Classifier
 from service.runner import Floats
 from tasks.declaration import OUT_OF_SCOPE
 from training import metrics
@@ -104,29 +104,46 @@ def evaluate(
     Raises:
         DataError: no row has a label that the model knows.
     """
-    names = {name: position for position, name in enumerate(classifier.label_names)}
-    own = [row for row in rows if row.label in names]
-    foreign = [row for row in rows if row.label == OUT_OF_SCOPE]
-    if not own:
-        raise DataError(
-            f"none of {len(rows)} rows has a label of {classifier.manifest.task}; its labels are: {', '.join(names)}"
-        )
+    known = rows_known(rows, classifier.label_names, classifier.manifest.task)
     started = time.perf_counter()
-    answered = classifier.classify([row.text for row in [*own, *foreign]], progress=progress)
+    answered = classifier.classify([row.text for row in known], progress=progress)
     seconds = time.perf_counter() - started
-    probabilities = answered.scores.probabilities[: len(own)]
+    found = compare(known, answered, classifier.label_names, seconds)
+    unknown = len(rows) - len(known)
+    if train_texts is None:
+        return replace(found, unknown=unknown)
+    return replace(found, unknown=unknown, without_twins=_without_twins(classifier, known, answered, train_texts))
+
+
+def rows_known(rows: Sequence[Row], labels: Sequence[str], task: str) -> list[Row]:
+    """Return the rows of `labels`, and then those of none.
+
+    Raises:
+        DataError: no row has one of the labels.
+    """
+    own = [row for row in rows if row.label in set(labels)]
+    if not own:
+        raise DataError(f"none of {len(rows)} rows has a label of {task}; its labels are: {', '.join(labels)}")
+    return own + [row for row in rows if row.label == OUT_OF_SCOPE]
+
+
+def compare(rows: Sequence[Row], answered: Classified, labels: Sequence[str], seconds: float) -> Evaluation:
+    """Compare what was `answered` in `seconds` with the labels of `rows`, which are as `rows_known` returns them."""
+    names = {name: position for position, name in enumerate(labels)}
+    own = [row for row in rows if row.label in names]
+    scores = answered.scores
+    probabilities = scores.probabilities[: len(own)]
     targets = np.array([names[str(row.label)] for row in own], dtype=np.int64)
-    right = probabilities.argmax(axis=1) == targets
     return _figures(
         probabilities,
         targets,
-        classifier.label_names,
-        out_of_scope=_scope_figures(answered.scores.out_of_scope, len(own)) if foreign else None,
-        without_twins=None if train_texts is None else _without_twins(classifier, own, right, train_texts),
-        unknown=len(rows) - len(own) - len(foreign),
+        labels,
+        out_of_scope=_scope_figures(scores.out_of_scope, len(own)) if len(rows) > len(own) else None,
+        without_twins=None,
+        unknown=0,
         truncated=sum(answered.truncated),
         seconds=seconds,
-        mistakes=_mistakes(own, probabilities, targets, classifier.label_names),
+        mistakes=_mistakes(own, probabilities, targets, labels),
     )
 
 
@@ -159,9 +176,12 @@ def _scope_figures(scores: Floats, n_own: int) -> OutOfScope:
 
 
 def _without_twins(
-    classifier: Classifier, rows: Sequence[Row], right: NDArray[np.bool_], train_texts: Sequence[str]
+    classifier: Classifier, rows: Sequence[Row], answered: Classified, train_texts: Sequence[str]
 ) -> Slice:
-    texts = [classifier.redact(row.text) for row in rows]
+    own = [row for row in rows if row.label != OUT_OF_SCOPE]
+    chosen = answered.scores.probabilities[: len(own)].argmax(axis=1)
+    right = np.array([classifier.label_names[at] == row.label for at, row in zip(chosen, own, strict=True)])
+    texts = [classifier.redact(row.text) for row in own]
     fresh = ~near_twins(texts, [classifier.redact(text) for text in train_texts])
     return Slice(int(fresh.sum()), float(right[fresh].mean()) if fresh.any() else float("nan"))
 

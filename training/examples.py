@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from service.encoding import Encoder, Encoding
+from service.runner import Floats
+from training.losses import Goals
 from training.rows import Row
 
 _CHUNK = 16
@@ -19,10 +21,16 @@ _CHUNK = 16
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows ready to learn from: their tokens and `targets` `(n,)`, indices into the task's labels."""
+    """Rows ready to learn from: their tokens and `targets` `(n,)`, indices into the task's labels.
+
+    Where not every row is certain, `soft` `(n, n_labels)` are the probabilities of its labels, of which `targets` is
+    the most probable; where not all count the same, `weights` `(n,)` say how much each does, 1 on average.
+    """
 
     encodings: list[Encoding]
     targets: NDArray[np.int64]
+    soft: Floats | None = None
+    weights: Floats | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -30,7 +38,13 @@ class Examples:
 
     def take(self, positions: Sequence[int]) -> Examples:
         """Return the rows at `positions`, in that order."""
-        return Examples([self.encodings[position] for position in positions], self.targets[list(positions)])
+        chosen = list(positions)
+        return Examples(
+            [self.encodings[position] for position in chosen],
+            self.targets[chosen],
+            None if self.soft is None else self.soft[chosen],
+            None if self.weights is None else self.weights[chosen],
+        )
 
 
 def encode_rows(rows: Sequence[Row], encoder: Encoder, labels: Sequence[str]) -> Examples:
@@ -38,6 +52,17 @@ def encode_rows(rows: Sequence[Row], encoder: Encoder, labels: Sequence[str]) ->
     index = {name: position for position, name in enumerate(labels)}
     targets = np.array([index[row.label or ""] for row in rows], dtype=np.int64)
     return Examples([encoder.encode(row.text) for row in rows], targets)
+
+
+def weigh(examples: Examples, soft: Floats, weights: Floats) -> Examples:
+    """Return `examples` with the probabilities `soft` `(n, n_labels)` and `weights` `(n,)`, where these say anything.
+
+    `weights`, above 0, are scaled to a mean of 1, so that learning rates mean the same for any data.
+    """
+    same = bool(np.all(weights == weights[0])) if len(weights) else True
+    certain = bool(np.all(soft.max(axis=1) == 1.0)) if len(soft) else True
+    scaled = None if same else np.asarray(weights / weights.mean(), dtype=np.float32)
+    return Examples(examples.encodings, examples.targets, None if certain else soft, scaled)
 
 
 def shuffled_batches(lengths: Sequence[int], size: int, rng: np.random.Generator) -> list[list[int]]:
@@ -58,7 +83,10 @@ def shuffled_batches(lengths: Sequence[int], size: int, rng: np.random.Generator
     return [batches[at] for at in rng.permutation(len(batches))]
 
 
-def as_tensors(examples: Examples, positions: Sequence[int], encoder: Encoder) -> tuple[Tensor, Tensor, Tensor]:
-    """Return padded ids and mask `(n_texts, longest)` and targets `(n_texts,)` of the rows at `positions`."""
-    ids, mask = encoder.pad([examples.encodings[position] for position in positions])
-    return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(examples.targets[list(positions)])
+def as_tensors(examples: Examples, positions: Sequence[int], encoder: Encoder) -> tuple[Tensor, Tensor, Goals]:
+    """Return padded ids and mask `(n_texts, longest)` and what the rows at `positions` should come to."""
+    batch = examples.take(positions)
+    ids, mask = encoder.pad(batch.encodings)
+    soft = None if batch.soft is None else torch.from_numpy(batch.soft)
+    weights = None if batch.weights is None else torch.from_numpy(batch.weights)
+    return (torch.from_numpy(ids), torch.from_numpy(mask), Goals(torch.from_numpy(batch.targets), soft, weights))

@@ -21,24 +21,14 @@ from service.encoding import Encoder
 from tasks.declaration import Training
 from training.calibrate import fit_temperature, log_loss
 from training.examples import Examples, as_tensors, shuffled_batches
-from training.inference import TorchCompute, run_all
+from training.fitted import Epoch
 from training.losses import total_loss
 from training.model import Network
+from training.network_inference import run_network
 from training.progress import Advance
 
 _CLIP = 1.0
 _NOT_DECAYED = ("bias", "LayerNorm.weight", "layer_norm.weight", "norm.weight")
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one pass over the data came to; the validation figures are None where nothing was held out."""
-
-    number: int
-    train_loss: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    learning_rate: float
 
 
 @dataclass
@@ -110,10 +100,10 @@ class FineTuner:
         lengths = [len(encoding.ids) for encoding in train.encodings]
         total = 0.0
         for positions in shuffled_batches(lengths, self.recipe.batch_size, rng):
-            ids, mask, targets = as_tensors(train, positions, self.encoder)
+            ids, mask, goals = as_tensors(train, positions, self.encoder)
             found = self.network(ids, mask)
             loss = total_loss(
-                found["logits"], found["embedding"], targets, self.recipe.label_smoothing, self.recipe.contrastive
+                found["logits"], found["embedding"], goals, self.recipe.label_smoothing, self.recipe.contrastive
             )
             schedule.optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -130,15 +120,19 @@ class FineTuner:
         At the best temperature, because one is fitted afterwards anyway: the plain loss punishes a model for growing
         confident and would stop it while its answers still get better.
         """
-        found = run_all(TorchCompute(self.network), self.encoder, validation.encodings)
+        found = run_network(self.network, self.encoder, validation.encodings)
         loss = log_loss(found.logits, validation.targets, fit_temperature(found.logits, validation.targets))
         return loss, float((found.logits.argmax(axis=1) == validation.targets).mean())
 
     def _start_head(self, train: Examples) -> None:
-        """Point the head at the mean embedding of each label's rows, before the encoder has learnt anything."""
-        found = run_all(TorchCompute(self.network), self.encoder, train.encodings)
+        """Point the head at the mean embedding of each label's rows, before the encoder has learnt anything.
+
+        A row counts for its most probable label, by its weight.
+        """
+        found = run_network(self.network, self.encoder, train.encodings)
         centroids = np.zeros((found.logits.shape[1], self.network.width), dtype=np.float32)
-        np.add.at(centroids, train.targets, found.embeddings)
+        weighed = found.embeddings if train.weights is None else train.weights[:, None] * found.embeddings
+        np.add.at(centroids, train.targets, weighed)
         self.network.start_from(torch.from_numpy(centroids))
 
     def _optimiser(self) -> AdamW:

@@ -8,9 +8,9 @@ then always fitted once more on all rows, which costs next to nothing; fine-tuni
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from service.artifact import INT8
 from service.classifier import softmax
@@ -21,13 +21,15 @@ from training.base import BaseEncoder
 from training.calibrate import Calibration, calibrate
 from training.examples import Examples
 from training.export import export_graphs
-from training.finetune import Epoch, FineTuner, has_bfloat16, seeded
+from training.finetune import FineTuner, has_bfloat16, seeded
+from training.fitted import Fitted
 from training.frozen import choose_strength, fit_head
 from training.inference import Outputs, run_all
 from training.model import Network, load_network
 from training.progress import Stages
 from training.risk import Answers
 from training.scope_fit import Curve, Signals, fit_curve, fit_statistics, with_curve
+from training.warm import load_encoder_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Bench:
-    """What learning works with: base encoder, tokenizer, recipe, a scratch folder, a TensorBoard folder, bars."""
+    """What learning works with: base encoder, tokenizer, recipe, a scratch folder, a TensorBoard folder, bars.
+
+    `start` is the folder of a version whose encoder is fine-tuned further; None: the base encoder is.
+    """
 
     base: BaseEncoder
     encoder: Encoder
@@ -54,11 +59,15 @@ class Bench:
     work: Path
     logs: Path
     stages: Stages
+    start: Path | None = None
 
     def network(self, n_labels: int) -> Network:
-        """Return a fresh network on the base encoder; its random parts are those of the recipe's seed."""
+        """Return a fresh network on the encoder to start from; its random parts are those of the recipe's seed."""
         with seeded(self.recipe.seed):
-            return load_network(self.base.folder, n_labels, self.recipe.dropout)
+            network = load_network(self.base.folder, n_labels, self.recipe.dropout)
+        if self.start is not None:
+            load_encoder_of(self.start, network)
+        return network
 
     def served(self, folder: Path, encodings: Sequence[Encoding], stage: str) -> Outputs:
         """Run `encodings` through the int8 graph in `folder`: what will be served is what is calibrated."""
@@ -66,20 +75,11 @@ class Bench:
             return run_all(OrtRunner(folder, "cpu", INT8).run, self.encoder, encodings, advance)
 
 
-@dataclass(frozen=True)
-class Learned:
-    """A network, fitted `on_all_rows` or on the train part; what was chosen on the split; the `epochs` of that fit.
-
-    `held_out` are the answers to the calibration rows of the model that was fitted without them.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Learned(Fitted):
+    """A network and what was chosen on the split."""
 
     network: Network
-    calibration: Calibration
-    curve: Curve
-    held_out: Answers
-    chosen: dict[str, Any]
-    on_all_rows: bool
-    epochs: list[Epoch] = field(default_factory=list)
 
 
 def learn_full(bench: Bench, lesson: Lesson) -> Learned:
@@ -95,11 +95,11 @@ def learn_full(bench: Bench, lesson: Lesson) -> Learned:
     everything = [*lesson.examples.encodings, *lesson.outside]
     found = _calibrate(lesson, bench.served(folder, everything, "calibrate"))
     return Learned(
-        _refitted(bench, lesson, fit.best) if recipe.refit else trial,
-        *found,
-        {"stopped_after_epochs": fit.best, "precision": "bfloat16" if has_bfloat16() else "float32"},
-        recipe.refit,
-        fit.epochs,
+        network=_refitted(bench, lesson, fit.best) if recipe.refit else trial,
+        **found,
+        chosen={"stopped_after_epochs": fit.best, "precision": "bfloat16" if has_bfloat16() else "float32"},
+        on_all_rows=recipe.refit,
+        epochs=fit.epochs,
     )
 
 
@@ -131,10 +131,16 @@ def learn_quick(bench: Bench, lesson: Lesson) -> Learned:
         found = _calibrate(lesson, trial)
         network.set_linear(*fit_head(embeddings, targets, lesson.n_labels, strength))
     chosen = {"strength": strength, "validation_accuracy_by_strength": scores}
-    return Learned(network, *found, chosen, on_all_rows=True)
+    return Learned(network=network, **found, chosen=chosen, on_all_rows=True)
 
 
-def _calibrate(lesson: Lesson, outputs: Outputs) -> tuple[Calibration, Curve, Answers]:
+class _Found(TypedDict):
+    calibration: Calibration
+    curve: Curve
+    held_out: Answers
+
+
+def _calibrate(lesson: Lesson, outputs: Outputs) -> _Found:
     """Fit temperature and out-of-scope curve on the calibration part; return them and the answers to its rows.
 
     `outputs` are those of a model fitted on the train part, for all examples in order and then the outside texts.
@@ -152,4 +158,4 @@ def _calibrate(lesson: Lesson, outputs: Outputs) -> tuple[Calibration, Curve, An
         with_curve(statistics, curve).scores(outputs.embeddings[held_out], logits),
         logits.argmax(axis=1) != targets,
     )
-    return calibration, curve, answers
+    return {"calibration": calibration, "curve": curve, "held_out": answers}

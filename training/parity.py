@@ -12,8 +12,7 @@ from service.artifact import FP32, INT8
 from service.classifier import softmax
 from service.encoding import Encoder, Encoding
 from service.runner import Floats, OrtRunner
-from training.inference import TorchCompute, run_all
-from training.model import Network
+from training.inference import run_all
 
 FP32_LIMIT = 1e-3
 """Largest difference allowed between a probability of the fp32 graph and of torch."""
@@ -41,20 +40,19 @@ class Parity:
 
 
 def check_parity(
-    network: Network, folder: Path, encoder: Encoder, encodings: list[Encoding], temperature: float
+    logits: Floats, folder: Path, encoder: Encoder, encodings: list[Encoding], temperature: float
 ) -> Parity:
-    """Compare both graphs in `folder` with `network` on the first 512 of `encodings`.
+    """Compare both graphs in `folder`, on up to 512 `encodings`, with the `logits` that what was learnt gives them.
 
     Raises:
-        ModelError: fp32 differs from torch by more than 0.001, or int8 chooses another label than fp32 on more than
+        ModelError: fp32 differs from `logits` by more than 0.001, or int8 chooses another label than fp32 on more than
             5 % of the rows and on at least 5 of them.
     """
-    sample = encodings[:MOST_ROWS]
-    trained = softmax(run_all(TorchCompute(network), encoder, sample).logits, temperature)
-    exact = _probabilities(folder, FP32, encoder, sample, temperature)
-    small = _probabilities(folder, INT8, encoder, sample, temperature)
+    trained = softmax(logits.copy(), temperature)
+    exact = _probabilities(folder, FP32, encoder, encodings, temperature)
+    small = _probabilities(folder, INT8, encoder, encodings, temperature)
     parity = Parity(
-        n=len(sample),
+        n=len(encodings),
         fp32_torch_max=float(np.abs(exact - trained).max()),
         fp32_torch_mean=float(np.abs(exact - trained).mean()),
         int8_fp32_max=float(np.abs(small - exact).max()),
@@ -79,5 +77,5 @@ def _refuse_bad(parity: Parity) -> None:
         )
 
 
-def _probabilities(folder: Path, file: str, encoder: Encoder, sample: list[Encoding], temperature: float) -> Floats:
-    return softmax(run_all(OrtRunner(folder, "cpu", file).run, encoder, sample).logits, temperature)
+def _probabilities(folder: Path, file: str, encoder: Encoder, rows: list[Encoding], temperature: float) -> Floats:
+    return softmax(run_all(OrtRunner(folder, "cpu", file).run, encoder, rows).logits, temperature)

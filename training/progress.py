@@ -7,18 +7,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 Advance = Callable[..., None]
 """Called with the number of units done; `note="…"` also changes the words behind the bar."""
+
+Told = Callable[[str, float], None]
+"""Called with a stage's name, and the words behind its bar if there are any, and how much is done, 0 to 1."""
 
 
 class Stages:
     """Named stages of one training run: a progress bar each on standard error, and their `seconds`."""
 
-    def __init__(self, *, shown: bool = True) -> None:
-        """Show bars unless `shown` is False; the times are kept either way."""
+    def __init__(self, *, shown: bool = True, told: Told | None = None) -> None:
+        """Show bars unless `shown` is False; the times are kept either way. `told` hears of every step of every bar."""
         self.seconds: dict[str, float] = {}
+        self._told = told
         self._bars = Progress(
             TextColumn("{task.description:<22}"),
             BarColumn(),
@@ -46,8 +56,14 @@ class Stages:
         """
         bar = self._bars.add_task(name, total=max(total, 1), note="")
         started = time.perf_counter()
+        finished, said = 0, name
+        self._tell(said, 0.0)
 
         def advance(done: int = 1, note: str | None = None) -> None:
+            nonlocal finished, said
+            finished += done
+            said = f"{name}: {note}" if note is not None else said
+            self._tell(said, min(1.0, finished / max(total, 1)))
             self._bars.update(bar, advance=done)
             if note is not None:
                 self._bars.update(bar, note=note)
@@ -57,3 +73,7 @@ class Stages:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
         self._bars.update(bar, completed=max(total, 1))
+
+    def _tell(self, name: str, share: float) -> None:
+        if self._told is not None:
+            self._told(name, share)

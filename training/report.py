@@ -58,9 +58,14 @@ def write_report(folder: Path, manifest: Manifest, findings: Findings) -> Path:
         trade_off=trade_off(findings.thresholds),
     )
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{manifest.task}-{manifest.version}.html"
+    path = report_file(folder, manifest)
     path.write_text(content, encoding="utf-8")
     return path
+
+
+def report_file(folder: Path, manifest: Manifest) -> Path:
+    """Return where `write_report` writes."""
+    return folder / f"{manifest.task}-{manifest.version}.html"
 
 
 def trade_off(thresholds: Thresholds) -> Markup | None:

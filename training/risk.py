@@ -32,7 +32,8 @@ _STEP = 0.01
 _STARTS = np.arange(3, 8) / 10
 _FEWEST = 20
 _MOST_ROWS = 1_000_000
-_FIXED_PATH = np.linspace(0.99, 0.01, 99)
+FIXED_PATH = np.linspace(0.99, 0.01, 99)
+"""Trusts to test where there is nothing to declare better ones from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def declare_path(others: Answers, n_rows: int, max_error: float, confidence: flo
     trusts = np.minimum(others.confidence, 1.0 - others.out_of_scope)
     known = others.out_of_scope <= SCOPE_LIMIT
     if known.sum() < _FEWEST:
-        return _FIXED_PATH
+        return FIXED_PATH
     exact = trusts[known].astype(np.float64)
     starts = np.quantile(exact, 1.0 - _STARTS)
     chances = _chances_to_pass(starts, others, n_rows, max_error, confidence)

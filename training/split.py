@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import floor
 
@@ -42,11 +43,14 @@ class Division:
     shares: dict[str, float]
 
 
-def divide(rows: Sequence[Row], outside: Sequence[Row], seed: int) -> Division:
-    """Divide clean `rows`, and `outside` rows of no label, which certify in the same proportion if there are 20."""
+def divide(rows: Sequence[Row], outside: Sequence[Row], seed: int, learnt: AbstractSet[int] = frozenset()) -> Division:
+    """Divide clean `rows`, and `outside` rows of no label, which certify in the same proportion if there are 20.
+
+    Rows at the positions `learnt` are all learnt from, and so are their near-copies.
+    """
     share = min(CERTIFICATION_SHARE, MOST_CERTIFICATION / max(len(rows), 1))
     shares = {**SHARES, "certification": share}
-    parts = split_rows(rows, shares, seed)
+    parts = split_rows(rows, shares, seed, learnt)
     certification = parts.pop("certification")
     learning = sorted(position for part in parts.values() for position in part)
     place = {position: at for at, position in enumerate(learning)}
@@ -61,18 +65,21 @@ def divide(rows: Sequence[Row], outside: Sequence[Row], seed: int) -> Division:
     )
 
 
-def split_rows(rows: Sequence[Row], shares: Mapping[str, float], seed: int) -> dict[str, list[int]]:
+def split_rows(
+    rows: Sequence[Row], shares: Mapping[str, float], seed: int, stay: AbstractSet[int] = frozenset()
+) -> dict[str, list[int]]:
     """Return positions of `rows` by part: the named `shares` (each above 0, together below 1) and the rest, `train`.
 
     Groups of near-copies go to a part whole. Each label gets its share rounded down, and then groups in a random
     order fill the parts up to their overall share; a label keeps at least `KEEP` rows, and half of its rows, in
-    `train`, so that a label of one or two rows is there entirely. The same seed gives the same parts.
+    `train`, so that a label of one or two rows is there entirely. Groups with a row at one of the positions `stay` are
+    there too. The same seed gives the same parts.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for position, group in enumerate(groups([row.text for row in rows]).tolist()):
         members[group].append(position)
     order = np.random.default_rng(seed).permutation(len(members))
-    pool = [members[group] for group in order.tolist()]
+    pool = [members[group] for group in order.tolist() if stay.isdisjoint(members[group])]
     sharing = _Sharing([row.label or "" for row in rows], shares)
     for rounding in (False, True):
         pool = [group for group in pool if not sharing.place(group, fill=rounding)]

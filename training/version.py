@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from service.artifact import FILES, METRICS, Base, Gate, Manifest, sha256_of, write_manifest
+from service.artifact import FILES, METRICS, Base, Gate, Manifest, Method, sha256_of, write_manifest
 from service.triage import scope_threshold
 from tasks.declaration import Task
-from training.clean import snapshot_hash
 from training.evaluate import Evaluation, without_nan
-from training.learn import Bench, Learned
+from training.fitted import Fitted
+from training.held_out import HELD_OUT
 from training.parity import Parity
 from training.risk import Thresholds
 from training.sources import Sources
@@ -46,18 +46,29 @@ class Findings:
 
     sources: Sources
     division: Division
-    learned: Learned
+    learned: Fitted
     parity: Parity
     thresholds: Thresholds
     evaluation: Evaluation | None
     seconds: dict[str, float]
 
 
-def draft_manifest(
-    task: Task, version: str, bench: Bench, sources: Sources, division: Division, learned: Learned, *, quick: bool
-) -> Manifest:
+@dataclass(frozen=True)
+class Origin:
+    """What a version was made from, and how: by `method`, from `base` and a snapshot, with each choice in `recipe`.
+
+    `testable` says whether there is a gold set that a gate can judge it by.
+    """
+
+    method: Method
+    base: Base
+    recipe: dict[str, Any]
+    snapshot_sha256: str
+    testable: bool
+
+
+def draft_manifest(task: Task, version: str, temperature: float, origin: Origin) -> Manifest:
     """Describe a version whose files, thresholds and headline figures are not known yet; `seal` adds them."""
-    base = bench.base
     return Manifest(
         task=task.name,
         version=version,
@@ -67,14 +78,14 @@ def draft_manifest(
         languages=task.languages,
         max_length=task.max_length,
         redact=task.redact,
-        temperature=learned.calibration.temperature,
-        method="quick" if quick else "full",
-        base=Base(name=base.name, sha256=base.sha256, licence=base.licence),
-        snapshot_sha256=snapshot_hash([*sources.rows, *sources.outside]),
+        temperature=temperature,
+        method=origin.method,
+        base=origin.base,
+        snapshot_sha256=origin.snapshot_sha256,
         summary={},
-        gate=Gate(decision="untested" if sources.gold else "ungated"),
+        gate=Gate(decision="untested" if origin.testable else "ungated"),
         created_at=datetime.now(UTC),
-        recipe={**bench.recipe.model_dump(), **learned.chosen, "shares": division.shares},
+        recipe=origin.recipe,
         packages={name: package_version(name) for name in _PACKAGES},
         files={},
     )
@@ -86,7 +97,7 @@ def seal(folder: Path, draft: Manifest, findings: Findings) -> Manifest:
     evaluation = findings.evaluation
     found = evaluation.headline if evaluation else findings.learned.calibration.headline
     summary = {name: value for name, value in found.items() if value == value}  # noqa: PLR0124 - leaves out NaN
-    digests = {name: sha256_of(folder / name) for name in FILES}
+    digests = {name: sha256_of(folder / name) for name in (*FILES, HELD_OUT)}
     manifest = draft.model_copy(update={"summary": summary, "files": digests, **triage_of(draft, findings)})
     write_manifest(folder, manifest)
     return manifest
@@ -105,7 +116,7 @@ def triage_of(draft: Manifest, findings: Findings) -> dict[str, Any]:
 
 def figures(findings: Findings) -> dict[str, Any]:
     """Return every figure, ready for JSON; `measured_on` says which rows the manifest's summary is about."""
-    sources, learned, evaluation = findings.sources, findings.learned, findings.evaluation
+    sources, learned, evaluation = (findings.sources, findings.learned, findings.evaluation)
     found: dict[str, Any] = without_nan(
         {
             "measured_on": "gold" if evaluation else "calibration",

@@ -31,8 +31,8 @@ class Person:
 
 
 ANNOTATORS = (
-    Person(ADA, wrong=0.02, wrong_if_hard=0.08, skips=0.02, flags=0.05, comments=0.12, seconds=3.0),
-    Person(BEN, wrong=0.08, wrong_if_hard=0.22, skips=0.05, flags=0.03, comments=0.05, seconds=2.0),
+    Person(ADA, wrong=0.02, wrong_if_hard=0.08, skips=0.02, flags=0.1, comments=0.12, seconds=3.0),
+    Person(BEN, wrong=0.08, wrong_if_hard=0.22, skips=0.05, flags=0.06, comments=0.05, seconds=2.0),
     Person(CLEO, wrong=0.18, wrong_if_hard=0.38, skips=0.01, flags=0.0, comments=0.01, seconds=1.0),
 )
 """One is careful, one average, and one hasty."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+
+from tests.conftest import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +42,7 @@ def regrade(home: Path, tmp_path: Path) -> Regrade:
             input=given,
             capture_output=True,
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "REGRADE_HOME": str(home), **(environment or {})},
+            env={**ENVIRONMENT, "PYTHONPATH": str(ROOT), "REGRADE_HOME": str(home), **(environment or {})},
             check=False,
         )
         out, err = done.stdout.decode(), done.stderr.decode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from feedback.demo import has_demo_data
 from feedback.keys import create_key, list_keys
 from feedback.schema import answers, audit, items, leases, predictions, reports, texts
 from feedback.store import Store
+from tests.conftest import ENVIRONMENT
 from tests.support.demo import contents
 from tests.support.memory import EVERYTHING, home_that_asks, store_of
 from tests.support.server import ROOT, Server, free_port, run_server, wait_until
@@ -82,7 +82,7 @@ def file(tmp_path: Path) -> Path:
 
 def environment(server: Server, **more: str) -> dict[str, str]:
     given = {"REGRADE_HOME": str(server.home), "REGRADE_PORT": str(server.port), "REGRADE_TASKS": "tiny-intent"}
-    return {**os.environ, "PYTHONPATH": str(ROOT), **given, **more}
+    return {**ENVIRONMENT, "PYTHONPATH": str(ROOT), **given, **more}
 
 
 def regrade(server: Server, *arguments: str | Path, **more: str) -> Done:

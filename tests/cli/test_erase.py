@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from feedback.recording import PREDICTION
 from feedback.spool import Spool
 from feedback.store import open_store
 from tasks.declaration import read_task
+from tests.conftest import ENVIRONMENT
 from tests.support.memory import EVERYTHING, home_that_asks
 from tests.support.scene import Scene
 from tests.support.server import ROOT, Server, run_server, wait_until
@@ -75,7 +75,7 @@ def files_that_tell(home: Path) -> list[str]:
 
 
 def erase_by_command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "REGRADE_HOME": str(home)}
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "REGRADE_HOME": str(home)}
     command = [sys.executable, "-m", "regrade", "erase", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=home)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.conftest import ENVIRONMENT
 from tests.support.server import free_port, is_ready, wait_until
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_serves_versions_trained_before_and_stops_when_asked(
     log = tmp_path / "log"
     root = Path(__file__).parents[2]
     with log.open("wb") as output:
-        environment = {**os.environ, "REGRADE_HOME": str(home), "PYTHONPATH": str(root)}
+        environment = {**ENVIRONMENT, "REGRADE_HOME": str(home), "PYTHONPATH": str(root)}
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output)
     try:
         wait_until(lambda: process.poll() is not None or is_ready(url))

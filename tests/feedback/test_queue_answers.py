@@ -13,7 +13,7 @@ from feedback.answers import Said, answer, undo
 from feedback.facts import OUTSIDE
 from feedback.quality import note_check
 from feedback.queue import claim
-from feedback.schema import annotators, answers, audit, encounters, items, outbox, resolutions, texts
+from feedback.schema import annotators, answers, audit, encounters, items, leases, outbox, resolutions, texts
 from feedback.store import Store
 from tasks.declaration import Task
 from tests.support.queue import (
@@ -385,3 +385,15 @@ def test_a_check_that_is_undone_and_said_again_counts_once(store: Store) -> None
     answer(store, {task.name: task}, ANN, check, undone.lease_token, Said("label", "parcel"))
     with store.read() as connection:
         assert tuple(connection.execute(select(annotators.c.checks, annotators.c.right)).one()) == (1, 1)
+
+
+def test_seconds_are_as_told_and_no_longer_than_since_the_claim(store: Store) -> None:
+    ask(store, EXPERT, "one", "two", "three")
+    for seconds in (0.0, 1e9, None):
+        reply(store, EXPERT, ANN, Said("label", "parcel", seconds=seconds))
+    with store.read() as connection:
+        since = select(answers, leases.c.granted_at).join(leases, leases.c.token == answers.c.lease_token)
+        rows = connection.execute(since)
+        kept = [(row.seconds, (row.created_at - row.granted_at).total_seconds()) for row in rows.all()]
+    assert min(kept)[0] == 0
+    assert sum(seconds == pytest.approx(held) for seconds, held in kept) >= 2

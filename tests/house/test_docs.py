@@ -18,16 +18,7 @@ from service.metrics import Metrics
 from service.problems import STATUSES
 from service.queue_metrics import QueueMetrics
 from service.run_metrics import RunMetrics
-from tasks.declaration import (
-    GateLimits,
-    Label,
-    Reports,
-    Retrain,
-    Review,
-    Task,
-    Training,
-    Triage,
-)
+from tasks.declaration import GateLimits, Label, Reports, Retrain, Review, Task, Training, Triage
 from tests.support.checkout import ROOT, listed_files
 
 DOCS = ROOT / "docs"
@@ -141,11 +132,7 @@ def test_every_status_is_documented() -> None:
     ],
 )
 def test_every_key_of_a_task_is_documented(section: str, key: str) -> None:
-    assert re.search(
-        rf"^\|[^|]*`{key}`[^|]*\|",
-        sections(read("ml-engineers.md"))[section],
-        flags=re.MULTILINE,
-    )
+    assert re.search(rf"^\|[^|]*`{key}`[^|]*\|", sections(read("ml-engineers.md"))[section], flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("file", [*FILES, MANIFEST])
@@ -154,11 +141,7 @@ def test_every_file_of_a_version_is_documented(file: str) -> None:
 
 
 def test_every_make_target_is_documented() -> None:
-    targets = re.findall(
-        r"^([a-z]+):.*##",
-        (ROOT / "Makefile").read_text(encoding="utf-8"),
-        flags=re.MULTILINE,
-    )
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert [target for target in targets if f"`make {target}" not in page] == ["help"]
 
@@ -179,11 +162,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub makes of a page's headings."""
-    headings = re.findall(
-        r"^#+ +(.+)$",
-        FENCED.sub("", page.read_text(encoding="utf-8")),
-        flags=re.MULTILINE,
-    )
+    headings = re.findall(r"^#+ +(.+)$", FENCED.sub("", page.read_text(encoding="utf-8")), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import ENVIRONMENT
 from tests.support.server import ROOT, Server
 
 PREDICT = "/v1/tasks/tiny-intent/predict"
@@ -378,7 +378,7 @@ def test_serving_imports_nothing_of_learning(server: Server, tiny_home: Path, tm
     )
     shutil.copytree(tiny_home, tmp_path / "home")
     environment = {
-        **os.environ,
+        **ENVIRONMENT,
         "REGRADE_HOME": str(tmp_path / "home"),
         "BENTOML_HOME": str(tmp_path / "home" / "bentoml"),
         "REGRADE_TASKS": "tiny-intent",

@@ -19,6 +19,7 @@ from training.finetune import FineTuner, Fit, seeded, warm_then_linear
 from training.frozen import choose_strength, fit_head
 from training.losses import contrastive_loss
 from training.model import Network, load_network
+from training.network_inference import run_network
 from training.parity import Parity, _refuse_bad, check_parity
 from training.rows import Row
 from training.scope_fit import Signals, fit_curve, fit_statistics, with_curve
@@ -58,12 +59,13 @@ def test_the_export_says_what_the_network_says(
     network, _ = fine_tune(base_folder, encoder, task, examples)
     export_graphs(network, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.fp32.onnx", "model.int8.onnx"]
-    parity = check_parity(network, tmp_path, encoder, examples.encodings, 1.0)
+    encodings = examples.encodings
+    parity = check_parity(run_network(network, encoder, encodings).logits, tmp_path, encoder, encodings, 1.0)
     assert parity.fp32_torch_max < 1e-4
     with torch.no_grad():
         network.head.weight.mul_(-1.0)  # type: ignore[operator]
     with pytest.raises(ModelError, match="differs from the trained network"):
-        check_parity(network, tmp_path, encoder, examples.encodings, 1.0)
+        check_parity(run_network(network, encoder, encodings).logits, tmp_path, encoder, encodings, 1.0)
 
 
 @settings(deadline=None)

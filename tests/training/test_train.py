@@ -12,12 +12,13 @@ from service.artifact import read_metrics, verify_files
 from service.classifier import load_classifier
 from service.model_store import version_folder
 from tasks.catalogue import TaskFolder
+from training.assemble import _parity_rows
 from training.examples import Examples, encode_rows
 from training.learn import Lesson
 from training.own_data import write_rows
 from training.rows import Row
 from training.scope_fit import fit_statistics
-from training.train import Trained, _parity_rows, train
+from training.train import Trained, train
 
 SUBJECTS = {"parcel": "my parcel is missing", "refund": "give the money back", "password": "login does not work"}
 VARIED = [
@@ -98,7 +99,7 @@ def test_scope_statistics_are_of_the_rows_that_were_fitted_on(
         counts.append(len(targets))
         return fit_statistics(embeddings, targets, n_labels)
 
-    monkeypatch.setattr("training.train.fit_statistics", spy)
+    monkeypatch.setattr("training.assemble.fit_statistics", spy)
     recipe = folder.task.training.model_copy(update={"epochs": 1, "refit": refit})
     task = folder.task.model_copy(update={"training": recipe})
     trained = train(settings, TaskFolder(task, folder.folder), quick=quick, shown=False)
