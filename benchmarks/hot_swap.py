@@ -82,17 +82,21 @@ def changing(store: Store, first: str, every_s: float) -> Iterator[list[str]]:
 def measure(settings: Settings, first: str, bodies: Path, pid: int) -> tuple[list[Load], list[Load], int]:
     """Measure rounds without and with changes; return them, and the number of changes."""
     store = open_store(settings.store_url)
-    seconds = CHANGES * BETWEEN_S / ROUNDS
+    seconds = round(CHANGES * BETWEEN_S / ROUNDS)
     quiet, busy, changes = [], [], 0
     for _ in range(ROUNDS):
-        load = {"clients": CLIENTS, "seconds": seconds, "texts": 1, "server": pid}
-        quiet.append(send_load(PORT, f"/v1/tasks/{TASK}/predict", bodies, **load))  # type: ignore[arg-type]
+        quiet.append(_load(bodies, pid, seconds))
         with changing(store, first, BETWEEN_S) as done:
-            busy.append(send_load(PORT, f"/v1/tasks/{TASK}/predict", bodies, **load))  # type: ignore[arg-type]
+            busy.append(_load(bodies, pid, seconds))
         changes += len(done)
         time.sleep(BETWEEN_S)
     store.close()
     return quiet, busy, changes
+
+
+def _load(bodies: Path, pid: int, seconds: float) -> Load:
+    endpoint = f"/v1/tasks/{TASK}/predict"
+    return send_load(PORT, endpoint, bodies, clients=CLIENTS, seconds=seconds, texts=1, server=pid)
 
 
 def main() -> None:
@@ -105,7 +109,7 @@ def main() -> None:
         os.environ["BENTOML_HOME"] = environment["BENTOML_HOME"]
         bodies = write_bodies(Path(work), real_texts(), 1)
         with serving("service.app:Regrade", PORT, environment) as pid:
-            send_load(PORT, f"/v1/tasks/{TASK}/predict", bodies, clients=CLIENTS, seconds=10, texts=1, server=pid)
+            _load(bodies, pid, 10)
             before = workers_mib(pid)
             quiet, busy, changes = measure(made, first, bodies, pid)
             after = workers_mib(pid)
