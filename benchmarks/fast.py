@@ -150,10 +150,11 @@ def outcome(scene: Scene, chosen: str, weight: float, pull: float, seed: int) ->
 
 def _choose(scene: Scene, pool: Ints, chosen: str) -> Ints:
     if chosen == "wrong":
-        return pool[scene.old[pool] != scene.targets[pool]][:NEW]
+        wrong: Ints = pool[scene.old[pool] != scene.targets[pool]]
+        return wrong[:NEW]
     likely = np.sort(scene.champion.probabilities(scene.embeddings[pool]), axis=1)
-    least: Ints = np.argsort(likely[:, -1] - likely[:, -2])[:NEW]
-    return pool[least]
+    least: Ints = pool[np.argsort(likely[:, -1] - likely[:, -2])]
+    return least[:NEW]
 
 
 def timed(settings: Settings, scene: Scene) -> dict[str, object]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Mapping
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 
 from core.errors import NotFoundError, RunnerError, TaskError, UnavailableError
 from core.settings import Settings
@@ -53,6 +53,7 @@ class LiveModels:
         self._refused: dict[str, int] = {}
         self._missing: dict[str, int] = {}
         self._foreign: set[str] = set()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
 
     @property
     def tasks(self) -> Mapping[str, TaskFolder]:
@@ -157,6 +158,14 @@ class LiveModels:
         self._metrics.went_live(fresh.manifest, old.manifest if old else None)
         logger.info("task %s is answered by version %s now", task, version)
 
+    async def keep_up(self) -> None:
+        """Do what `refresh` does, in a thread that does nothing else.
+
+        What a thread frees stays with it for its next allocations: loaded by any of many threads, versions that come
+        and go would let each of them keep the room of one.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.refresh)
+
     async def watch(self) -> None:
         """Keep in step until cancelled, whatever goes wrong on the way."""
-        await watch(partial(asyncio.to_thread, self.refresh), POLL_S, logger, "the deployments cannot be read")
+        await watch(self.keep_up, POLL_S, logger, "the deployments cannot be read")

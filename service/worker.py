@@ -82,7 +82,7 @@ class Worker:
 
     async def start(self) -> None:
         """Load the live models, begin to watch for changes, and arrange for a graceful end."""
-        await asyncio.to_thread(self.live.refresh)
+        await self.live.keep_up()
         await asyncio.to_thread(self.callers.refresh)
         self._watches = [asyncio.create_task(self.live.watch()), asyncio.create_task(self.callers.watch())]
         self._watches += [asyncio.create_task(self.sender.run()), asyncio.create_task(self.demo_sign.watch())]

@@ -160,6 +160,7 @@ def test_it_plays_people_and_an_application_and_leaves_nothing_behind(server: Se
     store.close()
 
 
+@pytest.mark.slow
 def test_with_keys_it_makes_its_own_and_revokes_them(locked: Server, file: Path) -> None:
     store = store_of(locked.home)
     before = contents(store)
@@ -174,6 +175,7 @@ def test_with_keys_it_makes_its_own_and_revokes_them(locked: Server, file: Path)
     store.close()
 
 
+@pytest.mark.slow
 def test_the_application_takes_the_key_that_is_set(locked: Server, file: Path) -> None:
     store = store_of(locked.home)
     key, secret = create_key(store, WHO, person="shop", role="app")
@@ -189,6 +191,7 @@ def test_the_application_takes_the_key_that_is_set(locked: Server, file: Path) -
     store.close()
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_cleanly(locked: Server, file: Path) -> None:
     store = store_of(locked.home)
     command = [sys.executable, "-m", "regrade", "demo", "--task", "tiny-intent", "--texts", str(file), "--minutes", "0"]

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import func, select, update
 
 from core.errors import LeaseLostError, NotFoundError
-from core.ids import new_id
 from core.roles import Caller
 from feedback.audit import list_entries
 from feedback.run_leases import find_holder, free_lease, lease_name, take_lease

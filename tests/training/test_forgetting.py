@@ -62,7 +62,8 @@ def right_of_others(version: Path, snapshot: Snapshot) -> float:
     rows = [row for row in snapshot.gold if row.label not in {LABEL, OUT_OF_SCOPE}]
     classifier = load_classifier(version)
     chosen = classifier.classify([row.text for row in rows]).scores.probabilities.argmax(axis=1)
-    return sum(classifier.label_names[at] == row.label for at, row in zip(chosen, rows, strict=True)) / len(rows)
+    right = [classifier.label_names[at] == row.label for at, row in zip(chosen, rows, strict=True)]
+    return float(sum(right) / len(right))
 
 
 def learn(settings: Settings, start: Start, snapshot: Snapshot, tmp_path: Path) -> tuple[float, Decision]:
