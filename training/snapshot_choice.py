@@ -148,10 +148,6 @@ def _check_labels(task: Task, train: Sequence[SnapshotRow], aside: Sequence[Asid
         )
 
 
-def _doubted(row: SnapshotRow) -> SnapshotRow:
-    return replace(row, doubted=True, weight=DOUBTED_WEIGHT)
-
-
 def count_reasons(aside: Sequence[Aside]) -> dict[str, int]:
     """Return how many rows were set aside for each reason, the commonest first."""
     return dict(Counter(one.reason for one in aside).most_common())
