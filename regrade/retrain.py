@@ -74,7 +74,8 @@ def _now(settings: Settings, task: str, mode: Any, *, promote: bool, again: bool
     from tasks.catalogue import find_task
 
     folder = find_task(settings, task)  # before the learning libraries, which take seconds to import
-    from training.retrain import Asked, retrain
+    from training.job import Asked
+    from training.retrain import retrain
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # let go of the task; the run is gone on with
     asked, shown = Asked(mode, "command", promote, again), sys.stderr.isatty()

@@ -7,7 +7,7 @@ gone on for by the next. Nothing is live before the last transaction, and then a
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from core.errors import (
@@ -22,14 +22,15 @@ from core.settings import Settings
 from feedback.deployments import live_deployments
 from feedback.promotion import promote_run
 from feedback.run_queue import ask_for_run, end_run, move_run, take_run
-from feedback.runs import Run, RunMode, open_runs
+from feedback.runs import Run, open_runs
 from feedback.store import Store
 from service.model_store import new_version, version_folder
 from tasks.catalogue import TaskFolder
 from training.candidate import Candidate, learn_candidate
 from training.evidence import Trial, gather_evidence
 from training.gate import judge
-from training.heartbeat import Heartbeat, working_on
+from training.heartbeat import working_on
+from training.job import Asked, Job
 from training.outcomes import figures_of, nothing_new, refusal
 from training.paired_files import keep_pair, kept_pair
 from training.progress import Stages
@@ -45,32 +46,6 @@ MOST_ATTEMPTS = 4
 
 _MOST_CHAMPIONS = 3
 """Champions against which one run is judged, where they change under its hands."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked for: `full` fine-tunes, `fast` refits the head of the champion.
-
-    `trigger` says why, in a word; `promote` makes a candidate that passes live; `again` learns even where nothing is
-    new since the last time.
-    """
-
-    mode: RunMode = "full"
-    trigger: str = "command"
-    promote: bool = True
-    again: bool = False
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a run is worked on with; `again` learns even where nothing is new."""
-
-    settings: Settings
-    store: Store
-    folder: TaskFolder
-    heart: Heartbeat
-    stages: Stages
-    again: bool = False
 
 
 def retrain(
