@@ -29,7 +29,7 @@ def add(store: Store, table: Table, number: int, **values: object) -> None:
 
 
 def test_nothing_is_forgotten_in_an_empty_store(store: Store) -> None:
-    assert forget_old(store) == {"leases": 0, "outbox": 0, "replies": 0}
+    assert forget_old(store) == {"leases": 0, "outbox": 0, "replies": 0, "sessions": 0}
 
 
 def test_old_leases_and_replies_go(store: Store) -> None:
@@ -42,7 +42,7 @@ def test_old_leases_and_replies_go(store: Store) -> None:
     add(store, leases, MANY, token="young", granted_at=now - LEASES_KEPT_FOR - YOUNG)
     for number, age in enumerate((OLD, YOUNG)):
         add(store, replies, number, id=number + 1, key=str(number), created_at=now - KEPT_FOR - age)
-    assert forget_old(store) == {"leases": MANY, "outbox": 0, "replies": 1}
+    assert forget_old(store) == {"leases": MANY, "outbox": 0, "replies": 1, "sessions": 0}
     assert (count(store, leases), count(store, replies)) == (1, 1)
 
 

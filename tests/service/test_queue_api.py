@@ -339,9 +339,10 @@ def test_the_queue_is_told_in_figures(desk: Desk) -> None:
     desk.bring("pair", unique("count me"), unique("count me too"))
     stats = desk.of("ann").get("/v1/queue/pair/stats").json()
     assert stats["open"] == before["open"] + 2
+    assert desk.answer("ann", desk.claim("ann", "pair")[0], label="parcel").status_code == 201
     wait_until(lambda: _metric(desk, 'regrade_queue_items{reason="imported",state="open",task="pair"}') is not None)
     for name in ("regrade_queue_oldest_seconds", "regrade_lease_expiries_total", "regrade_answers_total"):
-        assert f"{name}{{" in desk.of("ann").get("/metrics").text
+        wait_until(lambda name=name: _metric(desk, f"{name}{{") is not None)
 
 
 def _metric(desk: Desk, name: str) -> float | None:
