@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
 OFFLINE = {
@@ -23,6 +24,8 @@ for _name in [name for name in os.environ if name.startswith("REGRADE_")]:
     if _name not in {"REGRADE_DATA", "REGRADE_TEST_POSTGRES_URL", "REGRADE_REQUIRE_TOOLS"}:
         del os.environ[_name]
 os.environ.pop("BENTOML_HOME", None)
+settings.register_profile("regrade", deadline=None)  # how long an example takes says nothing on a busy machine
+settings.load_profile("regrade")
 ENVIRONMENT = dict(os.environ)
 """What processes of tests start with, whatever a test in this one has set for libraries since."""
 

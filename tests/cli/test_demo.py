@@ -200,7 +200,11 @@ def test_ctrl_c_ends_it_cleanly(locked: Server, file: Path) -> None:
     )
     wait_until(lambda: process.poll() is not None or everybody(store))
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
     assert process.returncode == 130, err
     assert "Traceback" not in err
     assert "tiny-intent" in out
