@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from feedback.store import open_store
 from tasks.declaration import read_task
 from tests.cli.conftest import Done, Regrade
@@ -20,6 +22,7 @@ def facts(done: Done) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_snapshots_are_taken_shown_compared_and_erased(regrade: Regrade, home: Path) -> None:
     assert "no snapshot of tiny-intent yet" in regrade("snapshot", "list", TASK).stderr
     assert regrade("snapshot", "show", TASK).returncode == 1

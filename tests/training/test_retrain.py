@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -27,6 +26,7 @@ from feedback.runs import list_runs, open_runs
 from feedback.schema import duties, outbox
 from feedback.store import Store, open_store
 from tasks.catalogue import TaskFolder, find_task
+from tests.conftest import ENVIRONMENT
 from tests.support.scene import Scene
 from tests.support.server import ROOT
 from tests.support.tiny import TASK
@@ -76,7 +76,7 @@ class Place:
 
     def regrade(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command on this home."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "REGRADE_HOME": str(self.home), "REGRADE_TASKS": TASK}
+        environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "REGRADE_HOME": str(self.home), "REGRADE_TASKS": TASK}
         return subprocess.run(
             [sys.executable, "-m", "regrade", *arguments],
             cwd=self.home,
@@ -165,7 +165,7 @@ def test_only_judged(place: Place) -> None:
 def test_nothing_reviewed_is_nothing_new(tiny_home: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(tiny_home, home)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "REGRADE_HOME": str(home), "REGRADE_TASKS": TASK}
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "REGRADE_HOME": str(home), "REGRADE_TASKS": TASK}
     command = [sys.executable, "-m", "regrade", "retrain", TASK, "--once", "--fast", "--json"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -244,7 +244,7 @@ STEPS = {
 
 def in_process(place: Place, script: str) -> int:
     """Run the job in a process that runs `script` before; return how it ended."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "BENTOML_HOME": str(place.home / "bentoml")}
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "BENTOML_HOME": str(place.home / "bentoml")}
     run = (
         "from pathlib import Path\n"
         "from core.roles import Caller\nfrom core.settings import load_settings\n"
@@ -312,7 +312,7 @@ def test_a_run_that_processes_die_of_is_given_up(place: Place) -> None:
 
 @pytest.mark.slow
 def test_terminated_it_lets_go_at_once(place: Place) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "REGRADE_HOME": str(place.home), "REGRADE_TASKS": TASK}
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "REGRADE_HOME": str(place.home), "REGRADE_TASKS": TASK}
     command = [sys.executable, "-m", "regrade", "retrain", TASK, "--once", "--fast"]
     process = subprocess.Popen(command, env=environment, cwd=place.home, stderr=subprocess.DEVNULL)
     while "running" not in {run.status for run in open_runs(place.store, TASK)}:
