@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from feedback.conditions import HOLDS
 from feedback.deployments import live_deployment
 from feedback.runs import OPEN
 from feedback.schema import items, resolutions, runs
@@ -67,7 +68,7 @@ def _reviewed(connection: Connection, task: str, since: datetime | None) -> tupl
     """Count the resolutions of `task` in force since a moment; audits are left out, since they never train."""
     counted = (
         select(func.count(), func.min(resolutions.c.created_at))
-        .join_from(resolutions, items, items.c.resolution_id == resolutions.c.id)
+        .join_from(resolutions, items, HOLDS)
         .where(resolutions.c.task == task, items.c.reason != "audit")
     )
     if since is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
+from feedback.conditions import HOLDS
 from feedback.demo import is_real
 from feedback.facts import Quality, Value
 from feedback.items import loaded
@@ -98,7 +99,7 @@ def _resolved(task: str) -> Select[Any]:
     return (
         select(resolutions, items.c.reason, items.c.language, texts.c.content, texts.c.subject)
         .add_columns(snapshot_items.c.number.label("used_in"))
-        .join(items, items.c.resolution_id == resolutions.c.id)
+        .join(items, HOLDS)
         .join(texts, texts.c.id == items.c.text_id)
         .outerjoin(snapshot_items, snapshot_items.c.resolution_id == resolutions.c.id)
         .where(resolutions.c.task == task, items.c.state == "resolved", items.c.reason != "audit")

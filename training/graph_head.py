@@ -7,6 +7,7 @@ The rest of a graph stays as it is, byte for byte, and so do its embeddings. The
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +19,27 @@ from core.errors import ModelError
 from service.artifact import FP32, INT8
 from training.head import Head
 
-_WEIGHT, _BIAS = "head.weight", "head.bias"
+_EMBEDDING, _LOGITS = "embedding", "logits"
+"""Outputs of a graph: what the head reads, and what it gives."""
 
 
 def read_head(folder: Path) -> Head:
     """Return the head of the version in `folder`.
 
     Raises:
-        ModelError: its graph has no linear head under the usual names.
+        ModelError: its graph has no linear head between `embedding` and `logits`.
     """
-    graph = onnx.load(folder / INT8).graph
-    weight, bias = (numpy_helper.to_array(_find(graph, name, folder)) for name in (_WEIGHT, _BIAS))
-    return Head(np.ascontiguousarray(weight if _by_label(graph) else weight.T), bias)
+    place = _find(onnx.load(folder / INT8).graph, folder)
+    weight, bias = numpy_helper.to_array(place.weight), numpy_helper.to_array(place.bias)
+    return Head(np.ascontiguousarray(weight if place.by_label else weight.T), bias)
 
 
 def encoder_hash(folder: Path) -> str:
     """Return the SHA-256 of the int8 graph in `folder` without its head: what its embeddings depend on."""
     model = onnx.load(folder / INT8)
-    for name in (_WEIGHT, _BIAS):
-        _find(model.graph, name, folder).Clear()
+    place = _find(model.graph, folder)
+    place.weight.Clear()
+    place.bias.Clear()
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
 
@@ -44,13 +47,13 @@ def put_head(source: Path, target: Path, head: Head) -> None:
     """Write the graphs of the version in `source` into the folder `target`, with `head` instead of their own.
 
     Raises:
-        ModelError: a graph has no linear head under the usual names, or one of another shape.
+        ModelError: a graph has no linear head between `embedding` and `logits`, or one of another shape.
     """
     for file in (FP32, INT8):
         model = onnx.load(source / file)
-        weight = head.weight if _by_label(model.graph) else head.weight.T
-        _replace(_find(model.graph, _WEIGHT, source), weight)
-        _replace(_find(model.graph, _BIAS, source), head.bias)
+        place = _find(model.graph, source)
+        _replace(place.weight, head.weight if place.by_label else head.weight.T)
+        _replace(place.bias, head.bias)
         onnx.save(model, target / file)
 
 
@@ -63,14 +66,30 @@ def _replace(tensor: onnx.TensorProto, array: NDArray[np.float32]) -> None:
     tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array, dtype=np.float32), tensor.name))
 
 
-def _find(graph: onnx.GraphProto, name: str, folder: Path) -> onnx.TensorProto:
-    tensors: list[onnx.TensorProto] = [tensor for tensor in graph.initializer if tensor.name == name]
-    if tensors:
-        return tensors[0]
-    raise ModelError(f"the graph in {folder} has no {name}, so that its head cannot be refitted; run a full retraining")
+@dataclass(frozen=True)
+class _Place:
+    """Where a graph keeps its head."""
+
+    weight: onnx.TensorProto
+    bias: onnx.TensorProto
+    by_label: bool
+    """Whether the weight is `(n_labels, width)`: for a `Gemm` that transposes it, not for a plain product."""
 
 
-def _by_label(graph: onnx.GraphProto) -> bool:
-    """Tell whether the weight is `(n_labels, width)`: for a `Gemm` that transposes it, not for a plain product."""
-    user = next((node for node in graph.node if _WEIGHT in node.input), None)
-    return user is not None and any(part.name == "transB" and part.i == 1 for part in user.attribute)
+def _find(graph: onnx.GraphProto, folder: Path) -> _Place:
+    """Find the head by what it does, not by its names: quantisers rename and split what they touch."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {made: node for node in graph.node for made in node.output}
+    last = makers.get(_LOGITS)
+    product = last
+    if last is not None and last.op_type == "Add":
+        product = next((makers[name] for name in last.input if name in makers), None)
+    if last is not None and product is not None and product.input[0] == _EMBEDDING:
+        weight = constants.get(product.input[1])
+        bias = next((constants[name] for name in last.input if name in constants and name != product.input[1]), None)
+        if weight is not None and bias is not None:
+            return _Place(weight, bias, any(part.name == "transB" and part.i == 1 for part in product.attribute))
+    raise ModelError(
+        f"the graph in {folder} has no linear head between {_EMBEDDING} and {_LOGITS}, so that it cannot be refitted; "
+        "run a full retraining"
+    )

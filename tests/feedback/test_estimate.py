@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -14,15 +15,15 @@ from benchmarks.live_accuracy import HELD, KINDS, Kind, coverage
 from core.ids import new_id
 from feedback.answers import Said
 from feedback.estimate import live_accuracy, unreviewed_error
-from feedback.facts import NewItem, Reason, Recording
+from feedback.facts import Reason, Recording
 from feedback.recording import record
 from feedback.revisions import note_revision
 from feedback.sampling import Drawn, accuracy_of_all, error_of_unasked
 from feedback.schema import outbox
 from feedback.store import Store
-from feedback.texts import new_text
 from feedback.watch import watch_promise
 from tasks.declaration import Task
+from tests.support.predicted import predicted as prediction
 from tests.support.queue import make_item, make_task, person, reply
 
 ANN = person("ann")
@@ -38,28 +39,11 @@ def predicted(
     copies: str = "",
 ) -> Recording:
     """A prediction of `parcel`, or of `labels`; `reason` asks for an item."""
-    now, identifier = datetime.now(UTC), new_id()
-    text = new_text(identifier, copies or f"text {number} {identifier}", None, now)
-    item: NewItem | None = make_item(task, text.id, text.sha256, reason=reason) if reason else None
-    return Recording(
-        id=identifier,
-        task=task.name,
-        version="v1",
-        revision=task.revision,
-        label="parcel",
-        labels=labels,
-        confidence=0.9,
-        scores=(("parcel", 0.9),),
-        out_of_scope=0.1,
-        truncated=False,
-        text=text,
-        language=None,
-        metadata=None,
-        key_id=None,
-        inclusion=inclusion,
-        item=item,
-        created_at=now,
-    )
+    made = prediction(copies or f"text {number} {new_id()}")
+    item = make_item(task, made.id, made.text.sha256, reason=reason) if reason else None
+    about = replace(made, task=task.name, revision=task.revision, labels=labels, language=None)
+    scores = (("parcel", 0.9),)
+    return replace(about, confidence=0.9, scores=scores, out_of_scope=0.1, inclusion=inclusion, item=item)
 
 
 def write(store: Store, recordings: list[Recording]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -15,7 +16,7 @@ from feedback.activity import DAYS, HOURS, Hour, latest_hours
 from feedback.answers import Said
 from feedback.confusions import Confusion
 from feedback.estimate import Counted, Seen, live_accuracy, unreviewed_error
-from feedback.facts import Reason, Recording
+from feedback.facts import Reason
 from feedback.figures import WINDOW, gather_figures, label_figures
 from feedback.recent import daily, latest_predictions
 from feedback.recording import record
@@ -24,8 +25,8 @@ from feedback.schema import summaries
 from feedback.stats import queue_depths
 from feedback.store import Store
 from feedback.summaries import read_summaries, refresh_summary
-from feedback.texts import new_text
 from tasks.declaration import Label, Task
+from tests.support.predicted import predicted
 from tests.support.queue import ask, make_item, make_task, person, reply
 
 ANN, BEN = person("ann"), person("ben")
@@ -36,29 +37,11 @@ def predict(
     store: Store, task: Task, label: str, reason: Reason | None, inclusion: float = 1.0, at: datetime | None = None
 ) -> str | None:
     """Record a prediction of `label`; return its item, if it asks for one."""
-    now, identifier = at or datetime.now(UTC), new_id()
-    text = new_text(identifier, f"text {identifier}", None, now)
+    made = predicted(f"text {new_id()}")
     scores = ((label, 0.7), ("refund", 0.2))
-    item = make_item(task, text.id, text.sha256, reason=reason, suggestions=scores) if reason else None
-    one = Recording(
-        id=identifier,
-        task=task.name,
-        version="v1",
-        revision=task.revision,
-        label=label,
-        labels=None,
-        confidence=0.7,
-        scores=scores,
-        out_of_scope=0.1,
-        truncated=False,
-        text=text,
-        language=None,
-        metadata=None,
-        key_id=None,
-        inclusion=inclusion,
-        item=item,
-        created_at=now,
-    )
+    item = make_item(task, made.id, made.text.sha256, reason=reason, suggestions=scores) if reason else None
+    one = replace(made, task=task.name, revision=task.revision, label=label, scores=scores, out_of_scope=0.1)
+    one = replace(one, language=None, inclusion=inclusion, item=item, created_at=at or made.created_at)
     with store.write() as connection:
         record(store, connection, [one])
     return item.id if item else None

@@ -179,7 +179,7 @@ def test_folds_hold_base_rows_once_and_compare_two_recipes(fast: Candidate, snap
     folds = fast.folds
     assert folds is not None
     assert len(folds) == len(set(folds.ids)) == sum(row.source == "base" for row in snapshot.rows)
-    assert (folds.champion.chosen == folds.candidate.chosen).mean() > 0.8
+    assert (folds.champion.chosen == folds.candidate.chosen).mean() > 0.5  # of three labels
     assert (folds.champion.confidence != folds.candidate.confidence).any()
 
 

@@ -7,7 +7,7 @@ import { ask, find, word } from "./elements.js";
 import { verdict } from "./insist.js";
 import { LabelPicker } from "./labels.js";
 import { Notices } from "./notices.js";
-import { commandOf, isTaken } from "./shortcuts.js";
+import { obey, readingActions } from "./shortcuts.js";
 
 /** @typedef {import("./dispute_view.js").Dispute} Dispute */
 /** @typedef {import("./labels.js").Label} Label */
@@ -57,7 +57,9 @@ class Adjudication {
       document.getElementById(id)?.addEventListener("click", () => act?.());
     }
     find("more", HTMLElement).addEventListener("click", () => this.#load());
-    document.addEventListener("keydown", (event) => this.#key(event, actions));
+    document.addEventListener("keydown", (event) =>
+      obey(event, this.picker, this.view.comment, actions, Boolean(this.opened)),
+    );
     if (this.data.opened) this.#open(this.data.opened);
     this.#load();
     setInterval(() => this.opened || this.#load(), LOOK_AGAIN_MS);
@@ -71,29 +73,8 @@ class Adjudication {
       skip: () => this.#sendBack(),
       later: () => this.#next(),
       undo: () => this.#undo(),
-      help: () => find("keys-dialog", HTMLDialogElement).showModal(),
-      comment: () => this.view.comment.focus(),
-      filter: () => this.picker.filter.focus(),
-      up: () => this.view.text.scrollBy({ top: -this.view.text.clientHeight * 0.8 }),
-      down: () => this.view.text.scrollBy({ top: this.view.text.clientHeight * 0.8 }),
+      ...readingActions(this.view, this.picker),
     };
-  }
-
-  /**
-   * @param {KeyboardEvent} event
-   * @param {Record<string, () => void>} actions
-   */
-  #key(event, actions) {
-    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    if (event.key === "Escape" && event.target === this.view.comment) return this.picker.focus();
-    if (isTaken(event, this.picker.filter)) return;
-    const command = commandOf(event, this.picker.isIdle);
-    if (command && actions[command] && (this.opened || command === "undo" || command === "help")) {
-      event.preventDefault();
-      if (!event.repeat || command === "up" || command === "down") actions[command]?.();
-    } else if (this.opened) {
-      this.picker.handle(event);
-    }
   }
 
   /** Fetch the disputes that follow those in the list. */

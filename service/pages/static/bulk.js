@@ -302,7 +302,7 @@ class Bulk {
 
   /** @param {import("./outbox.js").Standing} standing */
   #showStanding(standing) {
-    const n = standing.waiting.length;
+    const n = standing.waiting.length + standing.adding;
     const state = n === 0 ? "saved" : standing.trouble || "saving";
     const names = { saved: "saved", saving: "saving", away: "away", "signed-out": "signed_out" };
     const status = find("status", HTMLElement);
@@ -311,7 +311,7 @@ class Bulk {
     status.dataset.state = state;
     this.view.desk.dataset.waiting = String(n);
     const waiting = new Set(standing.waiting.map((entry) => entry.key));
-    for (const key of this.going) if (!waiting.has(key)) this.going.delete(key);
+    for (const key of standing.adding ? [] : this.going) if (!waiting.has(key)) this.going.delete(key);
     this.view.progress(this.sent - this.going.size, this.sent);
     for (const entry of standing.refused) {
       const texts = [entry.text, word("you_said", { said: entry.said })];

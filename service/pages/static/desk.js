@@ -9,7 +9,7 @@ import { newKey, renewSession } from "./insist.js";
 import { LabelPicker } from "./labels.js";
 import { Outbox } from "./outbox.js";
 import { Presence } from "./presence.js";
-import { commandOf, isTaken } from "./shortcuts.js";
+import { obey, readingActions } from "./shortcuts.js";
 import { Supply } from "./supply.js";
 import { Tally } from "./tally.js";
 import { askName } from "./who.js";
@@ -52,12 +52,12 @@ class Desk {
     });
     this.outbox = new Outbox(this.person, {
       onChange: (standing) => this.#showStanding(standing),
-      onSaved: (_, saved) => saved.counted === "extra" && this.view.notice("extra", "", word("extra")),
+      onSaved: (_, saved) => saved.counted === "extra" && this.view.notices.say("extra", "", word("extra")),
       onSignedOut: () => this.#signedOut(),
     });
     this.supply = new Supply(data.task, data.lease_seconds * 1000, {
       onChange: () => this.#show(),
-      onLost: () => this.view.notice("lost", "warn", word("lost")),
+      onLost: () => this.view.notices.say("lost", "warn", word("lost")),
       onSignedOut: () => this.#signedOut(),
     });
     this.wishes = new WishForm(data.task, (wish) => this.supply.choose(wish));
@@ -92,7 +92,9 @@ class Desk {
         if (event.detail < 2 || id === "undo") act(); // the second of a double click was not meant for the next item
       });
     }
-    document.addEventListener("keydown", (event) => this.#key(event, actions));
+    document.addEventListener("keydown", (event) =>
+      obey(event, this.picker, this.view.comment, actions, this.view.desk.dataset.state === "work"),
+    );
     find("finish", HTMLElement).addEventListener("click", () => this.#finish());
     find("go-on", HTMLElement).addEventListener("click", () => this.supply.start());
     find("anew", HTMLElement).addEventListener("click", () => {
@@ -119,30 +121,8 @@ class Desk {
       flag: () => this.#flag(),
       later: () => this.#later(),
       undo: () => this.#undo(),
-      help: () => find("keys-dialog", HTMLDialogElement).showModal(),
-      comment: () => this.view.comment.focus(),
-      filter: () => this.picker.filter.focus(),
-      up: () => this.view.text.scrollBy({ top: -this.view.text.clientHeight * 0.8 }),
-      down: () => this.view.text.scrollBy({ top: this.view.text.clientHeight * 0.8 }),
+      ...readingActions(this.view, this.picker),
     };
-  }
-
-  /**
-   * @param {KeyboardEvent} event
-   * @param {Record<string, () => void>} actions
-   */
-  #key(event, actions) {
-    if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
-    if (event.key === "Escape" && event.target === this.view.comment) return this.picker.focus();
-    if (isTaken(event, this.picker.filter)) return;
-    const command = commandOf(event, this.picker.isIdle);
-    const works = this.view.desk.dataset.state === "work";
-    if (command && (works || command === "undo" || command === "help")) {
-      event.preventDefault();
-      if (!event.repeat || command === "up" || command === "down") actions[command]?.();
-    } else if (works) {
-      this.picker.handle(event);
-    }
   }
 
   /** @param {string[]} names */
@@ -181,8 +161,8 @@ class Desk {
     const sent = { lease_token: item.token, ...body, ...(comment && { comment }), seconds: thousandths(seconds) };
     const { task } = this.data;
     this.outbox.add([{ key, task, item: item.id, body: sent, text: item.text, said, given: Date.now() }]);
-    this.view.unsay("lost");
-    this.view.unsay("undo");
+    this.view.notices.unsay("lost");
+    this.view.notices.unsay("undo");
     this.supply.done(item.token);
   }
 
@@ -219,14 +199,14 @@ class Desk {
 
   #later() {
     if (this.supply.queue.ahead.length) this.supply.later();
-    else this.view.notice("later", "", word("no_later"));
+    else this.view.notices.say("later", "", word("no_later"));
   }
 
   /** Take the last answer back, after those that are being taken back already. */
   #undo() {
     const last = this.given.pop();
-    if (!last) return this.view.notice("undo", "", word("nothing_to_undo"));
-    this.view.notice("undo", "", word("undoing"));
+    if (!last) return this.view.notices.say("undo", "", word("nothing_to_undo"));
+    this.view.notices.say("undo", "", word("undoing"));
     this.takingBack += 1;
     this.undoing = this.undoing.then(() => this.#takeBack(last));
   }
@@ -239,10 +219,10 @@ class Desk {
       this.tally.subtract(last.what);
       this.view.showTally(this.tally);
       this.supply.putBack({ ...last.item, ...lease });
-      this.view.notice("undo", "", word(this.takingBack > 1 ? "undoing" : "undone"));
+      this.view.notices.say("undo", "", word(this.takingBack > 1 ? "undoing" : "undone"));
     } catch (error) {
       const why = error instanceof Error ? error.message : "";
-      this.view.notice("undo", "warn", word("undo_failed", { why }));
+      this.view.notices.say("undo", "warn", word("undo_failed", { why }));
     } finally {
       this.takingBack -= 1;
     }
@@ -262,7 +242,7 @@ class Desk {
     this.view.showLease(shown, this.supply.leaseMs);
     if (shown.token === this.token) return;
     this.token = shown.token;
-    this.view.unsay("later");
+    this.view.notices.unsay("later");
     const draft = shown.draft ?? findDraft(shown.id);
     this.view.show(shown, draft?.comment ?? "");
     this.aside.show(shown.text);
@@ -274,7 +254,7 @@ class Desk {
   #showStanding(standing) {
     this.view.showStanding(standing);
     for (const entry of standing.refused) {
-      this.view.notice(`refused ${entry.key}`, "bad", word("refused", { why: entry.refused }), {
+      this.view.notices.say(`refused ${entry.key}`, "bad", word("refused", { why: entry.refused }), {
         texts: [entry.text, word("you_said", { said: entry.said })],
         onDismiss: () => this.outbox.dismiss(entry.key),
       });
@@ -324,7 +304,7 @@ class Desk {
     this.signedOut = true;
     this.lookedAt = 0;
     const href = `/app/sign-in?next=${encodeURIComponent(location.pathname)}`;
-    this.view.notice("signed-out", "warn", word("signed_out", { n: this.view.desk.dataset.waiting ?? "0" }), {
+    this.view.notices.say("signed-out", "warn", word("signed_out", { n: this.view.desk.dataset.waiting ?? "0" }), {
       link: { href, name: word("sign_in") },
     });
   }
@@ -333,7 +313,7 @@ class Desk {
     this.lookedAt = Date.now();
     if (!(await renewSession(this.person))) return;
     this.signedOut = false;
-    this.view.unsay("signed-out");
+    this.view.notices.unsay("signed-out");
     this.outbox.kick();
     this.supply.check();
   }

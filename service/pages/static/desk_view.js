@@ -1,7 +1,8 @@
-// How the desk looks: the item, its time, notices, and what is said where there is nothing to do.
+// How the desk looks: the item, its time, and what is said where there is nothing to do.
 
 import { serverNow } from "./api.js";
-import { find, make, makeText, word } from "./elements.js";
+import { find, word } from "./elements.js";
+import { Notices } from "./notices.js";
 
 /** @typedef {import("./queue.js").Item} Item */
 /** @typedef {import("./supply.js").Lack} Lack */
@@ -26,7 +27,7 @@ export class DeskView {
     this.lease = find("lease", HTMLElement);
     this.comment = find("comment", HTMLTextAreaElement);
     this.status = find("status", HTMLElement);
-    this.notices = find("notices", HTMLElement);
+    this.notices = new Notices();
     this.shownAt = 0;
     /** Whether anything was done in this session. */
     this.anything = false;
@@ -111,7 +112,7 @@ export class DeskView {
    * @param {Standing} standing
    */
   showStanding(standing) {
-    const n = standing.waiting.length;
+    const n = standing.waiting.length + standing.adding;
     const state = n === 0 ? "saved" : standing.trouble || "saving";
     const names = { saved: "saved", saving: "saving", away: "away", "signed-out": "signed_out" };
     const others = standing.others.length ? word("others", { names: standing.others.join(", ") }) : "";
@@ -120,44 +121,6 @@ export class DeskView {
     if (this.status.textContent !== said) this.status.textContent = said;
     this.status.dataset.state = state;
     this.desk.dataset.waiting = String(n);
-  }
-
-  /**
-   * Say something that stays until it is dismissed, or said again.
-   * @param {string} name What it is about: another notice of the same name replaces it.
-   * @param {"warn" | "bad" | ""} tone
-   * @param {string} said
-   * @param {{texts?: string[], link?: {href: string, name: string}, onDismiss?: () => void}} [more]
-   */
-  notice(name, tone, said, more = {}) {
-    if (this.#said(name)?.dataset.said === said) return;
-    const notice = make("div", `notice ${tone} desk-notice`, "");
-    notice.dataset.said = said;
-    notice.dataset.name = name;
-    const words = make("div", "", "");
-    words.append(make("p", "", said), ...(more.texts ?? []).map((text) => makeText("p", text)));
-    const dismiss = make("button", "quiet small", word("dismiss"));
-    dismiss.addEventListener("click", () => {
-      notice.remove();
-      more.onDismiss?.();
-    });
-    notice.append(words, ...(more.link ? [link(more.link)] : []), dismiss);
-    this.unsay(name);
-    this.notices.append(notice);
-  }
-
-  /** @param {string} name Of a notice that is over. */
-  unsay(name) {
-    this.#said(name)?.remove();
-  }
-
-  /**
-   * @param {string} name
-   * @returns {HTMLElement | undefined}
-   */
-  #said(name) {
-    const notices = /** @type {HTMLElement[]} */ (Array.from(this.notices.children));
-    return notices.find((notice) => notice.dataset.name === name);
   }
 
   /**
@@ -211,14 +174,6 @@ function badge(id, said) {
  */
 function put(id, said) {
   find(id, HTMLElement).textContent = said;
-}
-
-/** @param {{href: string, name: string}} to A page that opens beside this one, which stays as it is. */
-function link(to) {
-  const element = /** @type {HTMLAnchorElement} */ (make("a", "button small", to.name));
-  element.href = to.href;
-  element.target = "_blank";
-  return element;
 }
 
 /** @param {number} ms */

@@ -14,6 +14,7 @@ import { Shelf } from "./shelf.js";
 /**
  * @typedef {object} Standing How the outbox stands.
  * @property {Entry[]} waiting This person's answers that the service does not have yet, as far as is known.
+ * @property {number} adding How many more are just being put on the shelf.
  * @property {Entry[]} refused Those that it will not take.
  * @property {string[]} others Whose answers wait until they come back; not this person.
  * @property {"" | "away" | "signed-out"} trouble Why nothing goes out at the moment.
@@ -36,6 +37,9 @@ export class Outbox {
     this.shelf = new Shelf();
     /** @type {"" | "away" | "signed-out"} */
     this.trouble = "";
+    this.adding = 0;
+    /** @type {Omit<Standing, "adding">} */
+    this.standing = { waiting: [], refused: [], others: [], trouble: "", lasts: this.shelf.lasts };
     this.failures = 0;
     this.draining = false;
     this.again = false;
@@ -56,8 +60,15 @@ export class Outbox {
    * @param {Omit<Entry, "person" | "attempts" | "refused">[]} entries
    */
   async add(entries) {
-    await this.shelf.put(entries.map((entry) => ({ ...entry, person: this.person, attempts: 0, refused: "" })));
-    await this.tell();
+    this.adding += entries.length;
+    this.#announce();
+    try {
+      await this.shelf.put(entries.map((entry) => ({ ...entry, person: this.person, attempts: 0, refused: "" })));
+      await this.#look();
+    } finally {
+      this.adding -= entries.length;
+      this.#announce();
+    }
     this.kick();
   }
 
@@ -99,16 +110,25 @@ export class Outbox {
 
   /** Tell how the outbox stands. */
   async tell() {
+    await this.#look();
+    this.#announce();
+  }
+
+  async #look() {
     const entries = await this.shelf.all();
     const mine = entries.filter((entry) => entry.person === this.person);
     const others = new Set(entries.filter((entry) => entry.person !== this.person).map((entry) => entry.person));
-    this.on.onChange({
+    this.standing = {
       waiting: mine.filter((entry) => !entry.refused),
       refused: mine.filter((entry) => entry.refused),
       others: [...others],
       trouble: this.trouble,
       lasts: this.shelf.lasts,
-    });
+    };
+  }
+
+  #announce() {
+    this.on.onChange({ ...this.standing, adding: this.adding });
   }
 
   async #drain() {

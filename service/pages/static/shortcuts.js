@@ -1,5 +1,8 @@
 // The desk's keys beside those of the label picker: punctuation, which begins no label's name.
 
+import { find } from "./elements.js";
+
+/** @typedef {import("./labels.js").LabelPicker} LabelPicker */
 /** @typedef {"scope" | "propose" | "skip" | "flag" | "later" | "comment" | "undo" | "help" | "filter" | "up" | "down"} Command */
 
 /** @type {Record<string, Command>} */
@@ -56,4 +59,41 @@ export function isTaken(event, filter) {
   if (target.matches("[tabindex][role=region]")) return /^(Arrow|Page|Home$|End$| $)/.test(event.key); // it scrolls
   const presses = event.key === "Enter" || event.key === " ";
   return presses && target.matches("button, a, summary");
+}
+
+/**
+ * What the keys of a page do that shows one text above a label picker and a comment.
+ * @param {{text: HTMLElement, comment: HTMLTextAreaElement}} view
+ * @param {LabelPicker} picker
+ * @returns {Record<string, () => void>}
+ */
+export function readingActions(view, picker) {
+  return {
+    help: () => find("keys-dialog", HTMLDialogElement).showModal(),
+    comment: () => view.comment.focus(),
+    filter: () => picker.filter.focus(),
+    up: () => view.text.scrollBy({ top: -view.text.clientHeight * 0.8 }),
+    down: () => view.text.scrollBy({ top: view.text.clientHeight * 0.8 }),
+  };
+}
+
+/**
+ * Do what a key asks for on such a page: one of its `actions`, or what the picker makes of it.
+ * @param {KeyboardEvent} event
+ * @param {LabelPicker} picker
+ * @param {HTMLTextAreaElement} comment
+ * @param {Record<string, () => void>} actions
+ * @param {boolean} works Whether there is anything to answer; undo and help are there in any case.
+ */
+export function obey(event, picker, comment, actions, works) {
+  if (event.defaultPrevented || document.querySelector("dialog[open]")) return;
+  if (event.key === "Escape" && event.target === comment) return picker.focus();
+  if (isTaken(event, picker.filter)) return;
+  const command = commandOf(event, picker.isIdle);
+  if (command && actions[command] && (works || command === "undo" || command === "help")) {
+    event.preventDefault();
+    if (!event.repeat || command === "up" || command === "down") actions[command]?.();
+  } else if (works) {
+    picker.handle(event);
+  }
 }
