@@ -3,22 +3,25 @@
 # TORCH_INDEX=... a package index with CPU builds of torch, tried first: PyPI's own is a CUDA build of several GB
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo train test slow lint format words ci bench screenshots bento clean
+.PHONY: help setup serve gpu demo train test slow lint format words ci bench peers gpu-check screenshots bento clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 SERVE := $(VENV)/.set-up-to-serve
 DEV := $(VENV)/.set-up-to-develop
-BENCHMARKS ?= starters batching serving memory banking77
+BENCHMARKS ?= starters batching memory banking77
 QUIET_LIBRARIES := HF_HUB_OFFLINE=1 BENTOML_DO_NOT_TRACK=True TOKENIZERS_PARALLELISM=false
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(SERVE) ## install what serving and training need into .venv
 
 serve: $(SERVE) ## serve on 127.0.0.1:3000; the first start trains the starter tasks
 	$(BIN)/regrade serve
+
+gpu: $(SERVE) ## put ONNX Runtime's GPU build in place of the CPU's in .venv; a few GB, on a machine with a GPU
+	$(BIN)/python scripts/setup.py gpu
 
 demo: $(SERVE) ## fill the pages of the running service with demo data: make demo ARGS="--minutes 10", or ARGS=--clear
 	$(BIN)/regrade demo $(ARGS)
@@ -52,6 +55,12 @@ ci: ## run all that CI runs
 
 bench: $(DEV) ## run the benchmarks, about an hour; needs wrk and the public data
 	@set -e; for name in $(BENCHMARKS); do echo "$$name"; $(QUIET_LIBRARIES) $(BIN)/python -m "benchmarks.$$name"; done
+
+peers: $(DEV) ## serve the same model by other servers too and compare: 45 minutes, 8 GB; make peers ARGS=--quick: 10
+	$(QUIET_LIBRARIES) $(BIN)/python -m benchmarks.peers $(ARGS)
+
+gpu-check: $(SERVE) ## prove the GPU runners on this machine: parity, throughput, memory; after make gpu
+	$(QUIET_LIBRARIES) $(BIN)/python -m benchmarks.gpu $(ARGS)
 
 screenshots: $(DEV) ## take the README's pictures of the pages again; needs Chromium
 	$(QUIET_LIBRARIES) $(BIN)/python scripts/screenshots.py $(ARGS)

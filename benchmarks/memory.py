@@ -24,9 +24,13 @@ SLICE_S = 20.0
 
 def workers_mib(pid: int) -> list[float]:
     """Return the resident memory of each serving process below `pid`, in MiB."""
+    return [round(process.memory_info().rss / 2**20, 1) for process in serving_processes(pid)]
+
+
+def serving_processes(pid: int) -> list[psutil.Process]:
+    """Return the workers below the process `pid`."""
     children = psutil.Process(pid).children(recursive=True)
-    serving_ones = [child for child in children if "_bentoml_impl.worker.service" in child.cmdline()]
-    return [round(child.memory_info().rss / 2**20, 1) for child in serving_ones]
+    return [child for child in children if "_bentoml_impl.worker.service" in child.cmdline()]
 
 
 def write_mixed(folder: Path) -> Path:

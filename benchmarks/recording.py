@@ -7,7 +7,6 @@ is sent to a service twice: copies of an open item would share it, and cost less
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections import defaultdict
@@ -22,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.common import ROOT, Load, keep_result, real_texts, send_load, serving, write_bodies
 from benchmarks.rounds import FIGURES, begin, columns, kept, medians, show
-from benchmarks.versions import live_folder
+from benchmarks.versions import live_folder, set_triage
 from core.settings import Settings
 from feedback.deployments import record_first_deployment
 from feedback.store import open_store
@@ -52,9 +51,7 @@ def prepare_home(settings: Settings, folder: Path, name: str) -> Path:
     home = folder / name.replace(" ", "-")
     own = home / "tasks" / TASK
     shutil.copytree(find_task(settings, TASK).folder, own)
-    declaration = own / "task.toml"
-    without = re.sub(r"^\[triage\]\n(?:(?!\[).*\n?)*", "", declaration.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    declaration.write_text(f"{without}\n[triage]\n{RULES[name]}\n", encoding="utf-8")
+    set_triage(own, RULES[name])
     store = open_store(f"sqlite:///{home / 'regrade.sqlite3'}")
     record_first_deployment(store, TASK, live_folder(settings, TASK).name, "benchmark", "benchmark")
     store.close()

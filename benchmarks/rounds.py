@@ -28,19 +28,24 @@ _FORMS = {
 FIGURES = tuple(_FORMS)
 
 
+def options(description: str | None) -> argparse.ArgumentParser:
+    """Return the command line of a benchmark that measures in rounds."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
+    return parser
+
+
 def begin(description: str | None) -> tuple[int, float, dict[str, object], Settings]:
     """Read the command line; return rounds, seconds of each measurement, the machine before any load, and settings.
 
     Leaves with one clear line when the load generator is missing.
     """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
-    options = parser.parse_args()
+    given = options(description).parse_args()
     need_tool("wrk")
     about, settings = machine(), load_settings()
     os.environ.setdefault("BENTOML_HOME", str(settings.bentoml_home))
-    return options.rounds, options.seconds, about, settings
+    return given.rounds, given.seconds, about, settings
 
 
 def columns(figures: Iterable[str] = FIGURES) -> list[str]:

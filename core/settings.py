@@ -23,6 +23,7 @@ from core.errors import SettingError
 
 PREFIX = "REGRADE_"
 RunnerName = Literal["auto", "cpu", "cuda", "tensorrt"]
+TrackerName = Literal["mlflow", "wandb"]
 
 
 def available_cores() -> int:
@@ -61,6 +62,12 @@ class Settings(BaseSettings):
     request_timeout: float = Field(
         10.0, gt=0, le=600, description="Seconds after which a request still waiting is dropped and answered 429."
     )
+    answer_cache: int = Field(
+        0, ge=0, le=10_000_000, description="Answers kept in each worker for exact repeats of a text; 0: none."
+    )
+    trackers: Annotated[tuple[TrackerName, ...], NoDecode] = Field(
+        (), description="Comma-separated experiment trackers beside TensorBoard: `mlflow`, `wandb`; empty: none."
+    )
     record: Literal["all", "off"] = Field(
         "all", description="`all` predictions are remembered; `off`: none, and nobody is asked, for measuring."
     )
@@ -74,7 +81,7 @@ class Settings(BaseSettings):
         1.0, ge=0, le=600, description="Seconds between readiness going false and the listener closing on SIGTERM."
     )
 
-    @field_validator("tasks", mode="before")
+    @field_validator("tasks", "trackers", mode="before")
     @classmethod
     def _split_names(cls, value: Any) -> Any:
         """Accept the comma-separated form of the environment as well as a list from `regrade.toml`."""
@@ -123,6 +130,11 @@ class Settings(BaseSettings):
     def own_tasks(self) -> Path:
         """Folder of the user's own tasks."""
         return self.home / "tasks"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of what can be made again at any time, such as what a GPU host prepares of versions."""
+        return self.home / "cache"
 
     @property
     def reports(self) -> Path:

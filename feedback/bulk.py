@@ -28,16 +28,31 @@ def write_rows(connection: Connection, statement: Insert, rows: Sequence[Mapping
     `statement` is one that is kept, as those of `feedback/upsert.py` are: it is compiled once.
     """
     compiled = _compile(connection.dialect, statement, tuple(rows[0]))
-    values = [_converted(row, compiled) for row in rows]
+    values = _converted(rows, compiled)
     written = connection.exec_driver_sql(compiled.sql, values, execution_options={"preserve_rowcount": True})
     return written.rowcount
 
 
-def _converted(row: Mapping[str, Any], compiled: _Compiled) -> Any:
-    values = dict(row)
+def _converted(rows: Sequence[Mapping[str, Any]], compiled: _Compiled) -> list[Any]:
+    """Return the rows as the driver takes them, converted column by column."""
+    names = tuple(rows[0])
+    columns = {name: [row[name] for row in rows] for name in names}
     for name, convert in compiled.converters:
-        values[name] = convert(values[name])
-    return values if compiled.places is None else tuple([values[name] for name in compiled.places])
+        columns[name] = _each(columns[name], convert)
+    if compiled.places is not None:
+        return list(zip(*(columns[name] for name in compiled.places), strict=True))
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _each(values: Sequence[Any], convert: Callable[[Any], Any]) -> list[Any]:
+    """Convert `values`; the same one again, as the moment of all texts of a request is, is converted once."""
+    found: list[Any] = []
+    last, converted = values[0], convert(values[0])
+    for value in values:
+        if value is not last:
+            last, converted = value, convert(value)
+        found.append(converted)
+    return found
 
 
 @lru_cache(maxsize=256)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Literal
 
 from sqlalchemy import Connection, func, select
@@ -15,15 +16,16 @@ from sqlalchemy import Connection, func, select
 from feedback.outbox import Event, emit
 from feedback.schema import deployments
 from feedback.store import Store
+from feedback.trials import end_by_deployment
 
-How = Literal["first", "trained", "gate", "person", "forced", "rollback"]
+How = Literal["first", "trained", "gate", "person", "forced", "rollback", "watch"]
 """How a version came to be live: a task's first; by `train --deploy`; by a run whose gate it passed; by a person, with
-a passed gate or without one; back again."""
+a passed gate or without one; back again, by a person or because the watch took the one after it back."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """One version made live for a task."""
+    """One version made live for a task; `how` is None where an earlier release wrote it."""
 
     id: int
     task: str
@@ -31,6 +33,7 @@ class Deployment:
     reason: str
     actor: str
     created_at: datetime
+    how: How | None = None
 
 
 def record_deployment(store: Store, task: str, version: str, reason: str, actor: str) -> None:
@@ -61,12 +64,13 @@ def add_deployment(connection: Connection, new: Deployment, how: How, run_id: st
     In a transaction that has called `lock_deployments`.
     """
     before = live_deployment(connection, new.task)
+    end_by_deployment(connection, new.task, new.version, new.created_at)
     row = {"task": new.task, "version": new.version, "reason": new.reason, "actor": new.actor}
-    done = connection.execute(deployments.insert().values(**row, created_at=new.created_at))
+    done = connection.execute(deployments.insert().values(**row, created_at=new.created_at, how=how))
     told = {"version": new.version, "previous": before.version if before else None, "how": how, "run_id": run_id}
     emit(connection, [Event("model.promoted", new.task, told)])
     key = done.inserted_primary_key
-    return Deployment(key[0] if key else 0, **row, created_at=new.created_at)
+    return Deployment(key[0] if key else 0, **row, created_at=new.created_at, how=how)
 
 
 def live_deployment(connection: Connection, task: str) -> Deployment | None:
@@ -97,6 +101,26 @@ def live_deployments(store: Store) -> dict[str, Deployment]:
     with store.read() as connection:
         rows = connection.execute(select(deployments).where(deployments.c.id.in_(latest))).all()
     return {row.task: Deployment(**row._mapping) for row in rows}  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def taken_back(newest_first: Sequence[Deployment]) -> dict[str, Deployment]:
+    """Return by version the deployment that took it back, for each that the watch has taken back."""
+    found: dict[str, Deployment] = {}
+    for after, before in pairwise(newest_first):
+        if after.how == "watch":
+            found.setdefault(before.version, after)
+    return found
+
+
+def count_taken_back(store: Store) -> dict[str, int]:
+    """Return how many versions of each task the watch has taken back, of tasks where it has any.
+
+    Raises:
+        UnavailableError: the store is away.
+    """
+    counted = select(deployments.c.task, func.count()).where(deployments.c.how == "watch").group_by(deployments.c.task)
+    with store.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(counted)}
 
 
 def ways_back(newest_first: Sequence[Deployment]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text
@@ -110,11 +111,15 @@ def _ranks(connection: Connection, new: Sequence[NewItem]) -> dict[str, float]:
     before = Counter(_cluster_sizes(connection, {(one.task, one.cluster) for one in new if one.check_value is None}))
     ranks = {}
     for one in new:
-        place = min(before[one.task, one.cluster], _CLUSTER_COUNTED)
+        ranks[one.id] = rank_of(one.created_at, one.urgency, before[one.task, one.cluster])
         before[one.task, one.cluster] += one.check_value is None
-        pushed = place // CLUSTER_STEP * CLUSTER_STEP_SECONDS
-        ranks[one.id] = one.created_at.timestamp() - one.urgency * URGENCY_SECONDS + pushed
     return ranks
+
+
+def rank_of(created_at: datetime, urgency: float, before: int) -> float:
+    """Return the place in the queue, smallest first, of an item with `before` near-copies of it standing before it."""
+    pushed = min(before, _CLUSTER_COUNTED) // CLUSTER_STEP * CLUSTER_STEP_SECONDS
+    return created_at.timestamp() - urgency * URGENCY_SECONDS + pushed
 
 
 def _cluster_sizes(connection: Connection, clusters: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:

@@ -17,6 +17,7 @@ from feedback.deployments import (
     live_deployment,
     lock_deployments,
     read_deployments,
+    taken_back,
     ways_back,
 )
 from feedback.run_queue import change_run, check_run
@@ -59,7 +60,7 @@ def promote(
         if fault is not None and not force:
             raise ConflictError(fault)
         about = (task, version, reason or "it passed the gate")
-        return _go_live(store, connection, caller, about, "forced" if fault else "person")
+        return go_live(store, connection, caller, about, "forced" if fault else "person")
 
 
 def rollback(
@@ -79,7 +80,7 @@ def rollback(
             return Change(history[0], None, changed=False)
         target = _way_back(history, task, to)
         exists(task, target)
-        return _go_live(store, connection, caller, (task, target, reason or "rolled back"), "rollback")
+        return go_live(store, connection, caller, (task, target, reason or "rolled back"), "rollback")
 
 
 def promote_run(store: Store, run: Run, holder: str, exists: Exists, message: str) -> Run | None:
@@ -101,13 +102,13 @@ def promote_run(store: Store, run: Run, holder: str, exists: Exists, message: st
         if live is None or live.version != run.champion:
             return None
         about = (run.task, version, f"passed the gate of run {run.id}")
-        _go_live(store, connection, REGRADE, about, "gate", run.id)
+        go_live(store, connection, REGRADE, about, "gate", run.id)
         ended = {"state": "done", "status": "promoted", "progress": 1.0, "message": message}
         change_run(store, connection, run, **ended, finished_at=store.now(connection))
         return read_run(connection, run.id)
 
 
-def _go_live(
+def go_live(
     store: Store,
     connection: Connection,
     caller: Caller,
@@ -115,12 +116,16 @@ def _go_live(
     how: How,
     run_id: str | None = None,
 ) -> Change:
+    """Make a version live and note it, in a transaction that has called `lock_deployments`.
+
+    `about` is the task, the version and the reason.
+    """
     task, version, reason = about
     before = live_deployment(connection, task)
     wanted = Deployment(0, task, version, reason, caller.person, store.now(connection))
     made = add_deployment(connection, wanted, how, run_id)
     previous = before.version if before else None
-    action = "models.rollback" if how == "rollback" else "models.promote"
+    action = "models.rollback" if how in {"rollback", "watch"} else "models.promote"
     details = {"version": version, "previous": previous, "how": how, "deployment": made.id, "run_id": run_id}
     note(connection, caller, action, task, **details)
     return Change(made, previous)
@@ -139,6 +144,9 @@ def _gate_fault(connection: Connection, task: str, version: str, live: Deploymen
             f"version {version} of {task} passed the gate against {judged.champion}, but {live.version} is live now; "
             f"{remedy}"
         )
+    back = taken_back(read_deployments(connection, task)).get(version)
+    if back is not None:
+        return f"version {version} of {task} was taken back on {back.created_at:%Y-%m-%d} ({back.reason}); {remedy}"
     return None
 
 

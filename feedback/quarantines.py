@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from core.errors import NotFoundError
-from core.ids import new_id
+from core.ids import is_id, new_id
 from core.roles import REGRADE, Caller
 from feedback.audit import note
 from feedback.outbox import Event, emit
@@ -76,9 +76,8 @@ def list_quarantines(store: Store, task: str) -> list[Quarantine]:
         UnavailableError: the store is away.
     """
     wanted = select(quarantines).where(quarantines.c.task == task, _OPEN).order_by(quarantines.c.id)
-    names = Quarantine.__slots__
     with store.read() as connection:
-        return [Quarantine(*(getattr(row, name) for name in names)) for row in connection.execute(wanted)]
+        return [_quarantine(row) for row in connection.execute(wanted)]
 
 
 def raise_quarantines(store: Store, connection: Connection, task: str, suspected: Sequence[Suspicion]) -> int:
@@ -106,14 +105,40 @@ def release(store: Store, caller: Caller, task: str, person: str) -> datetime:
         NotFoundError: their answers are not in quarantine.
         UnavailableError: the store is away.
     """
-    mine = (quarantines.c.task == task) & (quarantines.c.person == person) & _OPEN
+    with store.write() as connection:
+        return _release(store, connection, caller, task, person).since
+
+
+def release_one(store: Store, caller: Caller, task: str, quarantine_id: str) -> Quarantine:
+    """Do what `release` does for the person of a quarantine, which is returned.
+
+    Raises:
+        NotFoundError: there is none of this id, or it was released before.
+        UnavailableError: the store is away.
+    """
+    person = select(quarantines.c.person).where(quarantines.c.id == quarantine_id, quarantines.c.task == task, _OPEN)
     with store.write() as connection:
         store.lock(connection, f"quarantines {task}")
-        since = connection.scalar(select(func.min(quarantines.c.since)).where(mine))
-        if since is None:
-            raise NotFoundError(f"no answers of {person!r} to {task} are in quarantine; nothing is to be released")
-        released = {"released_at": store.now(connection), "released_by": caller.person}
-        connection.execute(update(quarantines).where(mine).values(released))
-        note(connection, caller, "quarantine.release", person, task=task)
-    moment: datetime = since
-    return moment
+        found = connection.scalar(person) if is_id(quarantine_id) else None
+        if found is None:
+            raise NotFoundError(
+                f"{task} has no quarantine {quarantine_id[:60]!r} to release; it may have been released already"
+            )
+        return _release(store, connection, caller, task, found)
+
+
+def _release(store: Store, connection: Connection, caller: Caller, task: str, person: str) -> Quarantine:
+    """Release every open quarantine of a person; return the first."""
+    mine = (quarantines.c.task == task) & (quarantines.c.person == person) & _OPEN
+    store.lock(connection, f"quarantines {task}")
+    row = connection.execute(select(quarantines).where(mine).order_by(quarantines.c.since).limit(1)).first()
+    if row is None:
+        raise NotFoundError(f"no answers of {person!r} to {task} are in quarantine; nothing is to be released")
+    released = {"released_at": store.now(connection), "released_by": caller.person}
+    connection.execute(update(quarantines).where(mine).values(released))
+    note(connection, caller, "quarantine.release", person, task=task)
+    return _quarantine(row)
+
+
+def _quarantine(row: Row[Any]) -> Quarantine:
+    return Quarantine(*(getattr(row, name) for name in Quarantine.__slots__))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from feedback.schema import predictions, traffic
+from feedback.schema import predictions, texts, traffic
 from feedback.store import Store
 
 _DAYS = 7
@@ -71,3 +71,15 @@ def latest_predictions(store: Store, task: str, most: int = 2_000) -> list[Lates
     latest = select(p.version, p.confidence, p.out_of_scope, p.reason).where(p.task == task)
     with store.read() as connection:
         return [Latest(*row) for row in connection.execute(latest.order_by(p.id.desc()).limit(most))]
+
+
+def latest_texts(store: Store, task: str, most: int = 2_000) -> list[str]:
+    """Return the redacted texts of the last `most` predictions of `task`, as far as they are kept, latest first.
+
+    Raises:
+        UnavailableError: the store is away.
+    """
+    of_task = (predictions.c.task == task) & (texts.c.id == predictions.c.id)
+    latest = select(texts.c.content).where(of_task).order_by(predictions.c.id.desc()).limit(most)
+    with store.read() as connection:
+        return list(connection.execute(latest).scalars())

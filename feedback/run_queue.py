@@ -74,8 +74,8 @@ def add_run(
 def take_run(store: Store, task: str, holder: str, run_id: str | None = None) -> Run | None:
     """Return the run of `task` to work on now, which is `running` from then on; None where there is nothing to do.
 
-    One that was interrupted comes first, then the one of `run_id`, or, where that is None, the oldest that waits.
-    `holder` has the task's lease.
+    Nothing is begun while a candidate of the task is on trial. One that was interrupted comes first, then the one of
+    `run_id`, or, where that is None, the oldest that waits. `holder` has the task's lease.
 
     Raises:
         LeaseLostError: `holder` has not got the lease.
@@ -87,9 +87,10 @@ def take_run(store: Store, task: str, holder: str, run_id: str | None = None) ->
     wanted = (runs.c.task == task) & or_(runs.c.status == "running", waiting)
     with store.write() as connection:
         check_lease(store, connection, task, holder)
+        on_trial = select(runs.c.id).where(runs.c.task == task, runs.c.status == "on_trial").limit(1)
         first = select(runs).where(wanted).order_by(runs.c.status.desc(), runs.c.id).limit(1)  # running, then queued
         row = connection.execute(first).first()
-        if row is None:
+        if row is None or connection.execute(on_trial).first() is not None:
             return None
         now = store.now(connection)
         begun = {"status": "running", "attempts": row.attempts + 1, "updated_at": now, "progress": 0.0}
@@ -134,11 +135,16 @@ def end_run(store: Store, run: Run, holder: str, status: RunStatus, message: str
         ended = {"state": "done", "status": status, "progress": 1.0, "message": message}
         change_run(store, connection, run, **ended, **found, finished_at=store.now(connection))
         after = read_run(connection, run.id)
-        if status in _LOUD:
-            told = {"run_id": run.id, "mode": run.mode, "step": run.state, "version": after.version}
-            emit(connection, [Event("alert.raised", run.task, {"alert": f"run.{status}", **told})])
-            note(connection, REGRADE, f"run.{status}", run.id, task=run.task, version=after.version)
+        tell_of_end(connection, run, after)
         return after
+
+
+def tell_of_end(connection: Connection, before: Run, after: Run) -> None:
+    """Tell somebody of a run that is over `after` this transaction, if it failed or its candidate was refused."""
+    if after.status in _LOUD:
+        told = {"run_id": after.id, "mode": after.mode, "step": before.state, "version": after.version}
+        emit(connection, [Event("alert.raised", after.task, {"alert": f"run.{after.status}", **told})])
+        note(connection, REGRADE, f"run.{after.status}", after.id, task=after.task, version=after.version)
 
 
 def check_run(store: Store, connection: Connection, run: Run, holder: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -15,16 +15,27 @@ from feedback.schema import runs
 from feedback.store import Store
 
 RunMode = Literal["full", "fast"]
-RunState = Literal["queued", "snapshot", "learn", "gate", "promote", "done"]
+RunState = Literal["queued", "snapshot", "learn", "gate", "promote", "shadow", "canary", "done"]
 RunStatus = Literal[
-    "queued", "running", "promoted", "passed", "rejected", "inconclusive", "unchanged", "failed", "cancelled"
+    "queued",
+    "running",
+    "on_trial",
+    "promoted",
+    "passed",
+    "rejected",
+    "inconclusive",
+    "unchanged",
+    "failed",
+    "cancelled",
 ]
 STATUSES: tuple[RunStatus, ...] = get_args(RunStatus)
-OPEN: tuple[RunStatus, ...] = ("queued", "running")
+OPEN: tuple[RunStatus, ...] = ("queued", "running", "on_trial")
 """Statuses of runs that are not over."""
 
-JUDGED: tuple[RunStatus, ...] = ("promoted", "passed", "rejected", "inconclusive")
-"""Statuses of runs whose candidate a gate has judged."""
+JUDGED: tuple[RunStatus, ...] = ("promoted", "passed", "rejected", "inconclusive", "cancelled")
+"""Statuses of runs that are over and whose candidate a gate has judged, if there is a verdict."""
+
+_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,11 @@ class Run:
     started_at: datetime | None
     updated_at: datetime
     finished_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not over."""
+        return self.status in OPEN
 
 
 @dataclass(frozen=True)
@@ -94,7 +110,7 @@ def list_runs(
 
 
 def open_runs(store: Store, task: str | None = None) -> list[Run]:
-    """Return the runs that wait or are worked on, of `task` or of all, oldest first."""
+    """Return the runs that wait, are worked on or are on trial, of `task` or of all, oldest first."""
     wanted = select(runs).where(runs.c.status.in_(OPEN)).order_by(runs.c.id)
     if task is not None:
         wanted = wanted.where(runs.c.task == task)
@@ -102,9 +118,27 @@ def open_runs(store: Store, task: str | None = None) -> list[Run]:
         return [run_of(row) for row in connection.execute(wanted)]
 
 
+def runs_to_work_on(store: Store) -> list[Run]:
+    """Return the runs that were interrupted, then those that wait, oldest first; none of tasks with one on trial."""
+    found = open_runs(store)
+    on_trial = {run.task for run in found if run.status == "on_trial"}
+    return sorted((run for run in found if run.task not in on_trial), key=lambda run: run.status == "queued")
+
+
+def find_runs(store: Store, ids: Sequence[str]) -> list[Run]:
+    """Return those of the runs `ids` that the store knows, oldest first."""
+    found: list[Run] = []
+    with store.read() as connection:
+        for start in range(0, len(ids), _CHUNK):
+            wanted = select(runs).where(runs.c.id.in_(ids[start : start + _CHUNK]))
+            found += [run_of(row) for row in connection.execute(wanted)]
+    return sorted(found, key=lambda run: run.id)
+
+
 def find_judged(store: Store, task: str, snapshot_sha256: str, modes: Collection[RunMode]) -> Run | None:
     """Return the newest run of `task`, in one of `modes`, whose candidate learnt from a snapshot and was judged."""
     judged = (runs.c.task == task) & (runs.c.snapshot_sha256 == snapshot_sha256) & runs.c.status.in_(JUDGED)
+    judged &= runs.c.gate.is_not(None)
     wanted = select(runs).where(judged & runs.c.mode.in_(sorted(modes))).order_by(runs.c.id.desc()).limit(1)
     with store.read() as connection:
         row = connection.execute(wanted).first()

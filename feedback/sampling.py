@@ -56,12 +56,18 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class _Stratum:
-    """`size` is its share of the mass, `error` the share that is wrong, `rows` how many equal rows know it as well."""
+class Stratum:
+    """Predictions drawn with about the same probability.
+
+    `size` is their part of the traffic, `error` the share that is wrong, 0.5 where nobody knows. `seen` is how many
+    rows of equal weight would tell as much of what such predictions are like, and `rows` of these very ones, of which a
+    good part may be known for certain.
+    """
 
     size: float
     error: float
     rows: float
+    seen: float = 0.0
 
 
 def accuracy_of_all(drawn: Drawn) -> Estimate | None:
@@ -87,21 +93,34 @@ def error_of_unasked(drawn: Drawn) -> Estimate | None:
 def _estimated(drawn: Drawn, *, of_undrawn: bool) -> Estimate | None:
     """Estimate the wrong share of what the rows stand for: all traffic, or that part of it which was not drawn."""
     resolved = ~np.isnan(drawn.wrong)
-    weights = _calibrated(drawn) * (1.0 - drawn.inclusion if of_undrawn else 1.0)
-    if not resolved.any() or weights.sum() <= 0:
+    strata, unknown = _strata(drawn, of_undrawn=of_undrawn)
+    if not resolved.any() or not strata:
         return None
-    kinds = _kinds(drawn.inclusion)
-    strata = [_stratum(drawn, weights, kinds == kind, of_undrawn=of_undrawn) for kind in np.unique(kinds)]
-    strata = [one for one in strata if one.size > 0]
-    unknown = max(0, drawn.n_traffic - len(kinds)) if (kinds == 0).all() else 0
-    if unknown:  # nothing was drawn but what was certain to be: of all the rest nothing is known
-        strata.append(_Stratum(unknown, 0.5, 0.0))
     total = sum(one.size for one in strata)
     estimate = sum(one.size * one.error for one in strata) / total
     low, high = _interval(strata, total)
     naive = float(drawn.wrong[resolved].mean())
     mass = round(drawn.n_traffic * float(total) / (float(_calibrated(drawn).sum()) + unknown))
     return Estimate(estimate, low, high, naive, int(resolved.sum()), mass)
+
+
+def strata_of(drawn: Drawn) -> list[Stratum]:
+    """Return the strata of all traffic, those that nobody has looked at included; their sizes sum to the traffic."""
+    return _strata(drawn, of_undrawn=False)[0]
+
+
+def _strata(drawn: Drawn, *, of_undrawn: bool) -> tuple[list[Stratum], int]:
+    """Return the strata of what the rows stand for, none where that is nothing, and how much they do not speak of."""
+    weights = _calibrated(drawn) * (1.0 - drawn.inclusion if of_undrawn else 1.0)
+    if weights.sum() <= 0:
+        return [], 0
+    kinds = _kinds(drawn.inclusion)
+    strata = [_stratum(drawn, weights, kinds == kind, of_undrawn=of_undrawn) for kind in np.unique(kinds)]
+    strata = [one for one in strata if one.size > 0]
+    unknown = max(0, drawn.n_traffic - len(kinds)) if (kinds == 0).all() else 0
+    if unknown:  # nothing was drawn but what was certain to be: of all the rest nothing is known
+        strata.append(Stratum(unknown, 0.5, 0.0))
+    return strata, unknown
 
 
 def _kinds(inclusion: Floats) -> Ints:
@@ -128,22 +147,21 @@ def _calibrated(drawn: Drawn) -> Floats:
     return weights
 
 
-def _stratum(drawn: Drawn, weights: Floats, members: NDArray[np.bool_], *, of_undrawn: bool) -> _Stratum:
+def _stratum(drawn: Drawn, weights: Floats, members: NDArray[np.bool_], *, of_undrawn: bool) -> Stratum:
     """Return a stratum's share of wrong answers, labels looked at less often weighing as much as they should."""
     size, resolved = float(weights[members].sum()), members & ~np.isnan(drawn.wrong)
     if not resolved.any():
-        return _Stratum(size, 0.5, 0.0)
+        return Stratum(size, 0.5, 0.0)
     drawn_of, resolved_of = np.bincount(drawn.labels[members]), np.bincount(drawn.labels[resolved])
     rates = np.ones(len(drawn_of))
     rates[: len(resolved_of)] = np.where(resolved_of > 0, drawn_of[: len(resolved_of)] / np.maximum(resolved_of, 1), 1)
     weight = weights[resolved] * rates[drawn.labels[resolved]]
     if weight.sum() <= 0:
-        return _Stratum(0.0, 0.5, 0.0)
+        return Stratum(0.0, 0.5, 0.0)
     error = float(weight @ drawn.wrong[resolved] / weight.sum())
     equal = float(weight.sum() ** 2 / (weight @ weight))
-    return _Stratum(
-        size, error, _known_rows(drawn.inclusion[members], int(resolved.sum()), equal, of_undrawn=of_undrawn)
-    )
+    rows = _known_rows(drawn.inclusion[members], int(resolved.sum()), equal, of_undrawn=of_undrawn)
+    return Stratum(size, error, rows, equal)
 
 
 def _known_rows(inclusion: Floats, resolved: int, equal: float, *, of_undrawn: bool) -> float:
@@ -158,7 +176,7 @@ def _known_rows(inclusion: Floats, resolved: int, equal: float, *, of_undrawn: b
     return equal / max(1.0 - resolved / max(resolved, standing), 1e-9)
 
 
-def _interval(strata: list[_Stratum], total: float) -> tuple[float, float]:
+def _interval(strata: list[Stratum], total: float) -> tuple[float, float]:
     """Return the 95 % interval of what the strata are together, from Wilson's interval of each.
 
     Distances from the estimate are added in squares: Zou and Donner 2008, "Construction of confidence limits about

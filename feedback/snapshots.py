@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from core.errors import NotFoundError
 from core.roles import REGRADE
@@ -31,7 +31,7 @@ MOST_CONTRADICTORY, MOST_UNLIKELY = 1_000, 10
 """Texts of base rows that one snapshot brings to the queue at most; the next one brings the next."""
 
 _CHUNK = 500
-_PREFIX = re.compile(r"[0-9a-f]{6,64}")
+HASH_PREFIX = re.compile(r"[0-9a-f]{6,64}")
 _NEWEST_ERASURE = select(func.max(erasures.c.id))
 _RESTS_ON = (
     select(resolutions.c.answer_ids, snapshot_items.c.number)
@@ -114,6 +114,7 @@ def record_snapshot(store: Store, draft: Draft, keep: Callable[[Recorded], None]
             return None
         snapshot = _number(store, connection, draft)
         _note_uses(connection, snapshot, fresh)
+        _note_ends(connection, snapshot, draft.uses.values())
         # Tallies are written by the last two: nothing else may wait for them for long.
         quarantined = raise_quarantines(store, connection, task, draft.suspected)
         asked = ask_about_texts(store, connection, draft.task, draft.contradictory, MOST_CONTRADICTORY)
@@ -168,7 +169,7 @@ def find_snapshot(store: Store, task: str, name: str) -> SnapshotRecord:
     if name.isascii() and name.isdigit() and len(name) < 6:
         wanted = wanted.where(snapshots.c.number == int(name))
     elif name != LATEST:
-        if not _PREFIX.fullmatch(name):
+        if not HASH_PREFIX.fullmatch(name):
             raise NotFoundError(f"{name[:80]!r} is no snapshot of {task}; give a number, a hash, or `{LATEST}`")
         wanted = wanted.where(snapshots.c.sha256.startswith(name, autoescape=True))
     with store.read() as connection:
@@ -227,6 +228,22 @@ def _note_uses(connection: Connection, snapshot: SnapshotRecord, fresh: Mapping[
     ]
     if rows:
         connection.execute(insert_new(connection, snapshot_items), rows)
+
+
+def _note_ends(connection: Connection, snapshot: SnapshotRecord, used: Collection[str]) -> None:
+    """Note which resolutions the newest snapshot leaves out that the one before used, and which it uses again."""
+    mine, known = snapshot_items.c.task == snapshot.task, set(used)
+    newest = connection.scalar(select(func.max(snapshots.c.number)).where(snapshots.c.task == snapshot.task))
+    if newest != snapshot.number:
+        return
+    last = select(snapshot_items.c.resolution_id, snapshot_items.c.until).where(mine)
+    rows = connection.execute(last).all()
+    ended = sorted(row.resolution_id for row in rows if row.until is None and row.resolution_id not in known)
+    back = sorted(row.resolution_id for row in rows if row.until is not None and row.resolution_id in known)
+    for ids, until in ((ended, snapshot.number), (back, None)):
+        for some in _chunks(ids):
+            changed = update(snapshot_items).where(snapshot_items.c.resolution_id.in_(some))
+            connection.execute(changed.values(until=until))
 
 
 def _count_uses(connection: Connection, snapshot: SnapshotRecord) -> int:

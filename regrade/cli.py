@@ -14,6 +14,7 @@ import typer
 from core.errors import RegradeError, SettingError
 from regrade import (
     audit,
+    bench,
     bento,
     db,
     demo,
@@ -23,6 +24,7 @@ from regrade import (
     exports,
     imports,
     keys,
+    lineage,
     models,
     predict,
     promote,
@@ -65,6 +67,7 @@ app.command("rollback", epilog=promote.ROLLBACK)(promote.rollback)
 app.command("pin", epilog=promote.PIN)(promote.pin)
 app.command("unpin", epilog=promote.UNPIN)(promote.unpin)
 app.add_typer(snapshot.app, name="snapshot")
+app.command("lineage", epilog=lineage.EPILOG)(lineage.lineage)
 app.command("scheduler", epilog=scheduler.EPILOG)(scheduler.scheduler)
 app.add_typer(task.app, name="task")
 app.add_typer(models.app, name="models")
@@ -78,6 +81,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(webhooks.app, name="webhooks")
 app.command("demo", epilog=demo.EPILOG)(demo.demo)
 app.command("bento", epilog=bento.EPILOG)(bento.bento)
+app.command("bench", epilog=bench.EPILOG)(bench.bench)
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 
 

@@ -23,8 +23,8 @@ _ROWS_A_SECOND = 60
 def ensure_versions(settings: Settings) -> dict[str, str | None]:
     """Return the live version of each served task, after making first ones where there are none.
 
-    A task without a deployment gets the newest version in the store that fits it; failing that, a starter is trained
-    now. An own task without any version is warned about, and None.
+    A task without a deployment gets the newest version in the store that `regrade train` made and that fits it; failing
+    that, a starter is trained now. An own task without any version is warned about, and None.
 
     Raises:
         RegradeError: a task is wrong, the store is away, or training fails.
@@ -79,12 +79,26 @@ def _first_version(settings: Settings, store: Store, folder: TaskFolder) -> str 
 
 
 def _newest_fitting(folder: TaskFolder) -> str | None:
-    """Return the newest stored version that was made under the task's present revision and labels."""
+    """Return the newest stored version that was trained under the task's present revision and labels.
+
+    Candidates of runs are passed over: nothing here knows any more what the gate said of them.
+    """
     from service.model_store import list_versions
 
     task = folder.task
-    for manifest in list_versions(task.name):
-        if manifest.revision == task.revision and [label.name for label in manifest.labels] == task.label_names:
+    fitting = [
+        manifest
+        for manifest in list_versions(task.name)
+        if manifest.revision == task.revision and [label.name for label in manifest.labels] == task.label_names
+    ]
+    candidates = [manifest.version for manifest in fitting if manifest.is_candidate]
+    if candidates:
+        warn(
+            f"{task.name}: {candidates[0]} is stored, and was made by a retraining run of which this database knows "
+            f"nothing; if it should be live: `regrade promote {task.name} {candidates[0]} --force --reason WHY`"
+        )
+    for manifest in fitting:
+        if not manifest.is_candidate:
             say(f"{task.name}: making version {manifest.version}, which was trained before, live")
             return manifest.version
     return None

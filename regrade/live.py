@@ -54,4 +54,4 @@ def open_classifier(settings: Settings, task: str, version: str | None = None) -
 
     find_task(settings, task)
     folder = version_folder(task, version or live_version(settings, task))
-    return load_classifier(folder, choose_runner(settings.runner))
+    return load_classifier(folder, choose_runner(settings.runner), cache=settings.cache)

@@ -32,6 +32,9 @@ class Check:
 _WORKER_MB = 350
 """Memory that one serving process stays under."""
 
+_INSTEAD = {"onnxruntime": ("onnxruntime-gpu",)}
+"""Packages that do in place of a declared one."""
+
 _FREE_MB = 2_000
 """Disk space under which a few model versions may no longer fit."""
 
@@ -70,10 +73,16 @@ def _belongs(requirement: Requirement, extra: str) -> bool:
     return requirement.marker.evaluate({"extra": extra}) and not (extra and requirement.marker.evaluate({"extra": ""}))
 
 
-def _fault(requirement: Requirement) -> str | None:
+def _installed(package: str) -> str | None:
     try:
-        found = version(requirement.name)
+        return version(package)
     except PackageNotFoundError:
+        return None
+
+
+def _fault(requirement: Requirement) -> str | None:
+    found = next(filter(None, map(_installed, (requirement.name, *_INSTEAD.get(requirement.name, ())))), None)
+    if found is None:
         return f"{requirement.name} is not installed"
     if requirement.specifier.contains(found, prereleases=True):
         return None

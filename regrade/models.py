@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ from regrade.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from core.settings import Settings
+    from feedback.deployments import Deployment
     from feedback.runs import Judged
     from service.artifact import Manifest
 
@@ -35,8 +38,8 @@ def list_models(
     live = {name: deployment.version for name, deployment in deployments(settings).items()}
     known = {name: _known(settings, name) for name in names}
     found = [
-        {"task": name, **describe_version(one, live.get(name), known[name][0].get(one.version))}
-        | {"pinned": one.version in known[name][1]}
+        {"task": name, **describe_version(one, live.get(name), *known[name].of(one.version))}
+        | {"pinned": one.version in known[name].pinned}
         for name in names
         for one in list_versions(name)
     ]
@@ -70,15 +73,17 @@ def show(
     folder = version_folder(task, wanted)
     manifest = read_manifest(folder)
     is_live = deployment is not None and deployment.version == wanted
-    judged, pinned = _known(settings, task)
-    gate = describe_version(manifest, None, judged.get(wanted))["gate"]
-    facts = {"folder": str(folder), "live": is_live, "pinned": wanted in pinned, "gate": gate}
+    known = _known(settings, task)
+    told = describe_version(manifest, None, *known.of(wanted))
+    gate, back, pinned = told["gate"], told["taken_back"], wanted in known.pinned
+    facts = {"folder": str(folder), "live": is_live, "pinned": pinned, "gate": gate, "taken_back": back}
     if as_json:
         manifest_and_more = {"manifest": manifest.model_dump(mode="json"), "metrics": read_metrics(folder)}
         print_json(facts | manifest_and_more)
         return
     since = f"since {deployment.created_at:%Y-%m-%d %H:%M} UTC: {deployment.reason}" if is_live and deployment else "no"
-    about = [("live", since), ("pinned", "yes" if wanted in pinned else "no"), ("folder", folder)]
+    about: list[tuple[str, object]] = [("live", since), ("pinned", "yes" if pinned else "no"), ("folder", folder)]
+    about += [("taken back", back)] if back else []
     print_table(("", ""), [*_headlines(manifest, gate), *about])
     if manifest.summary:
         print_table(("metric", "value"), list(manifest.summary.items()))
@@ -93,42 +98,63 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete old versions from this host's model store.
+    """Delete old versions from this host's model store, and what was kept of their runs.
 
     Never the live one, the one before it, a pinned one, or one that an unfinished run needs.
     """
     settings = prepare()
-    from service.pruning import prune_versions
+    from service.pruning import prune as run
     from tasks.catalogue import find_task, find_tasks
 
     folders = [find_task(settings, task)] if task else list(find_tasks(settings).values())
     with opened_store(settings) as store:
         gone = {
-            one.task.name: prune_versions(
-                store, operator(), one.task.name, keep or one.task.retrain.keep_versions, dry_run=dry_run
+            one.task.name: run(
+                store,
+                settings.home,
+                operator(),
+                one.task.name,
+                keep or one.task.retrain.keep_versions,
+                dry_run=dry_run,
             )
             for one in folders
         }
     if as_json:
-        print_json({"pruned": gone, "dry_run": dry_run})
+        versions = {name: one.versions for name, one in gone.items()}
+        print_json({"pruned": versions, "runs": {name: one.runs for name, one in gone.items()}, "dry_run": dry_run})
         return
-    for name, versions in gone.items():
-        what = ("would go: " if dry_run else "deleted: ") + ", ".join(versions) if versions else "nothing to prune"
+    for name, pruned in gone.items():
+        going = [*pruned.versions, f"what was kept of {len(pruned.runs)} runs"] if pruned.runs else pruned.versions
+        what = ("would go: " if dry_run else "deleted: ") + ", ".join(going) if going else "nothing to prune"
         say(f"{name}: {what}")
 
 
-def _known(settings: Settings, task: str) -> tuple[dict[str, Judged], set[str]]:
-    """Return what the gate said of the versions of `task`, and which are pinned."""
+@dataclass(frozen=True)
+class _Known:
+    """What the gate said of each version of a task, which deployment took it back, and which versions are pinned."""
+
+    judged: Mapping[str, Judged]
+    taken_back: Mapping[str, Deployment]
+    pinned: Collection[str]
+
+    def of(self, version: str) -> tuple[Judged | None, Deployment | None]:
+        return self.judged.get(version), self.taken_back.get(version)
+
+
+def _known(settings: Settings, task: str) -> _Known:
+    from feedback.deployments import list_deployments, taken_back
     from feedback.pins import list_pins
     from feedback.runs import gate_of
 
     with opened_store(settings) as store:
-        return gate_of(store, task), {pin.version for pin in list_pins(store, task)}
+        pinned = {pin.version for pin in list_pins(store, task)}
+        return _Known(gate_of(store, task), taken_back(list_deployments(store, task)), pinned)
 
 
 def _row(version: dict[str, Any]) -> tuple[Any, ...]:
     metrics = version["metrics"]
-    live = "live" if version["live"] else "pinned" if version["pinned"] else ""
+    marks = {"live": version["live"], "taken back": version["taken_back"], "pinned": version["pinned"]}
+    live = next((mark for mark, holds in marks.items() if holds), "")
     scores = (metrics.get("accuracy"), metrics.get("macro_f1"))
     return version["task"], version["version"], live, version["method"], *scores, version["gate"]["decision"]
 

@@ -11,8 +11,8 @@ import typer
 from regrade.environment import prepare
 from regrade.operator import opened_store, operator
 from regrade.options import AsJson, TaskName
-from regrade.output import print_json, say
-from regrade.runs import describe, print_run
+from regrade.output import say
+from regrade.runs import print_run
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Examples: `regrade retrain support-intent --once`, `regrade retrain support-intent --once --fast`.\n\n"
-    "Exit codes: 0 promoted, passed or nothing new; 1 it failed; 2 wrong usage or setting; 3 the gate refused the "
-    "candidate, or nothing was shown."
+    "Exit codes: 0 promoted, passed, on trial or nothing new; 1 it failed; 2 wrong usage or setting; 3 the candidate "
+    "was refused, or nothing was shown."
 )
 
 NOT_SHOWN = 3
@@ -50,7 +50,8 @@ def retrain(
 ) -> None:
     """Learn from what people said: snapshot, learn, gate, promote.
 
-    A run that was interrupted is gone on with. One process works on a task at a time.
+    What is on trial is advanced first, and a run that was interrupted is gone on with. One process works on a task at a
+    time.
     """
     if again and not once:
         raise typer.BadParameter("is for --once: a scheduler learns only what is new", param_hint="--again")
@@ -60,10 +61,8 @@ def retrain(
         run = _now(settings, task, mode, promote=not no_promote, again=again)
     else:
         run = _ask(settings, task, mode, promote=not no_promote)
-    if as_json:
-        print_json(describe(run))
-    else:
-        print_run(settings, run)
+    with opened_store(settings) as store:
+        print_run(settings, store, run, as_json=as_json)
     if run.status == "queued":
         say("a scheduler takes it up: the one of `regrade serve`, or `regrade scheduler`", "bold")
     if run.status in {"rejected", "inconclusive"}:
@@ -76,6 +75,9 @@ def _now(settings: Settings, task: str, mode: Any, *, promote: bool, again: bool
     folder = find_task(settings, task)  # before the learning libraries, which take seconds to import
     from training.job import Asked
     from training.retrain import retrain
+    from training.trackers import check_trackers
+
+    check_trackers(settings)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # let go of the task; the run is gone on with
     asked, shown = Asked(mode, "command", promote, again), sys.stderr.isatty()

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from regrade.environment import prepare
-from regrade.operator import opened_store
+from regrade.operator import opened_store, operator
 from regrade.options import AsJson
 from regrade.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from core.settings import Settings
     from feedback.runs import Run
+    from feedback.store import Store
 
-app = typer.Typer(no_args_is_help=True, help="Show runs of the retraining job.")
+app = typer.Typer(no_args_is_help=True, help="Show and cancel runs of the retraining job.")
 
 
 @app.command("list", epilog="Example: `regrade runs list support-intent`")
@@ -31,8 +32,9 @@ def list_all(
 
     with opened_store(settings) as store:
         found = list_runs(store, [task] if task else None, limit=limit)
+        told = describe(store, found)
     if as_json:
-        print_json({"runs": [describe(run) for run in found]})
+        print_json({"runs": told})
     elif found:
         columns = ("run", "task", "mode", "trigger", "status", "step", "version", "asked for")
         print_table(columns, [_row(run) for run in found])
@@ -50,21 +52,42 @@ def show(
     from feedback.runs import find_run
 
     with opened_store(settings) as store:
-        run = find_run(store, run_id)
+        print_run(settings, store, find_run(store, run_id), as_json=as_json)
+
+
+@app.command("cancel", epilog="Example: `regrade runs cancel 01a2021e-44ad-70f8-848b-5a8e3d463412`")
+def cancel(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the run, as `regrade runs list` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; kept with the run.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """End a run that waits, or whose candidate is on trial: the champion stays."""
+    settings = prepare()
+    from feedback.trial_moves import cancel_run
+
+    with opened_store(settings) as store:
+        print_run(settings, store, cancel_run(store, operator(), run_id, reason.strip()), as_json=as_json)
+
+
+def describe(store: Store, runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Return runs as JSON shows them, as `GET /v1/runs` does."""
+    from service.run_views import describe_runs
+
+    return describe_runs(store, runs)
+
+
+def print_run(settings: Settings, store: Store, run: Run, *, as_json: bool = False) -> None:
+    """Print a run for people, or as JSON."""
+    (told,) = describe(store, [run])
     if as_json:
-        print_json(describe(run))
+        print_json(told)
     else:
-        print_run(settings, run)
+        _print_for_people(settings, run, told["trials"])
+        if told["taken_back"]:
+            say(f"taken back since: {told['taken_back']}", "bold red")
 
 
-def describe(run: Run) -> dict[str, Any]:
-    """Return a run as JSON shows it, as `GET /v1/runs/{id}` does."""
-    told = asdict(run)
-    return {"run_id": told.pop("id"), **told}
-
-
-def print_run(settings: Settings, run: Run) -> None:
-    """Print a run for people."""
+def _print_for_people(settings: Settings, run: Run, trials: Sequence[dict[str, Any]]) -> None:
     figures = dict(run.figures or {})
     report, seconds = figures.pop("report", None), figures.pop("seconds", None) or {}
     step = run.state if run.status != "running" else f"{run.state} ({run.message} {run.progress:.0%})"
@@ -87,8 +110,22 @@ def print_run(settings: Settings, run: Run) -> None:
         print_table(("check", "outcome", "what was found"), checks, title=f"gate: {run.gate['decision']}")
         for warning in run.gate.get("warnings", []):
             say(f"note: {warning}")
+    if trials:
+        columns = ("trial", "share", "step", "status", "since", "candidate", "champion", "agreement")
+        print_table(columns, [_trial_row(trial) for trial in trials], title="trials")
     if run.status != "running" and run.message:
         say(run.message, "bold")
+
+
+def _trial_row(trial: dict[str, Any]) -> tuple[Any, ...]:
+    sides = (_side_of(trial["candidate_side"]), _side_of(trial["champion_side"]))
+    since = f"{trial['since']:%Y-%m-%d %H:%M}"
+    return trial["kind"], f"{trial['share']:.1%}", trial["step"], trial["status"], since, *sides, trial["agreement"]
+
+
+def _side_of(side: dict[str, Any]) -> str:
+    took = "" if side["mean_ms"] is None else f", {side['mean_ms']:.1f} ms"
+    return f"{side['texts']:,} texts, {side['errors']:,} failed{took}"
 
 
 def _row(run: Run) -> tuple[Any, ...]:

@@ -30,9 +30,13 @@ _AFTER_DEATH_S = 2.0
 def scheduler() -> None:
     """Work on runs of the retraining job: those that somebody asked for, within a second, and those that are due.
 
-    When a run is due by itself, each task says in `[retrain]` of its declaration.
+    When a run is due by itself, each task says in `[retrain]` of its declaration. Live versions are watched as its
+    `[watch]` says, and taken back where they disappoint.
     """
     settings = prepare()
+    from training.trackers import check_trackers
+
+    check_trackers(settings)
     from service.logs import configure_logging
     from training.scheduler import Scheduler
 
@@ -41,9 +45,11 @@ def scheduler() -> None:
         worker = Worker(settings, store)
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, worker.stop)
-        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+        watching = threading.Thread(target=_watch, args=(settings, store, worker.stopping), name="watch", daemon=True)
+        watching.start()
         say("the scheduler is at work")
         Scheduler(settings, store, worker.work).run(worker.stopping)
+        watching.join(_AFTER_DEATH_S)
 
 
 class Worker:
@@ -92,6 +98,9 @@ class Worker:
             self.stopping.wait(_AFTER_DEATH_S)
 
 
-def _warm_up() -> None:
-    """Import what a fast run needs, which takes seconds the first time."""
+def _watch(settings: Settings, store: Store, stopping: threading.Event) -> None:
+    """Import what a fast run needs, which takes seconds; then watch the live versions: a run may take an hour."""
     import training.retrain  # noqa: F401
+    from training.watchman import Watchman
+
+    Watchman(settings, store).run(stopping)

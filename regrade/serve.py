@@ -47,13 +47,18 @@ def serve(
     """
     settings = prepare(host=host, port=port, workers=workers, tasks=tuple(task) if task else None)
     from regrade.first_start import ensure_versions
-    from service.runner import choose_runner
+    from service.runner import choose_runner, suited
 
+    if not no_scheduler:
+        from training.trackers import check_trackers
+
+        check_trackers(settings)
     check_home(settings.home)
     check_keys(settings)
     check_port(settings)
 
     runner = choose_runner(settings.runner)
+    settings = suited(settings)
     versions = ensure_versions(settings)
     _announce(settings, versions, runner)
     if not no_scheduler:

@@ -63,6 +63,9 @@ def train(  # noqa: PLR0913 - one parameter an option
     if not (name or task or data):
         raise typer.BadParameter("give a task, or --data FILE", param_hint="TASK")
     settings = prepare()
+    from training.trackers import check_trackers
+
+    check_trackers(settings)
     trained = _train(settings, name or task, data, (text_column, label_column), quick=quick, seed=seed)
     report_trained(settings, trained)
     is_live, what_next = make_live(settings, trained.manifest.task, trained.manifest.version, deploy)

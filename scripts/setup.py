@@ -1,5 +1,7 @@
 """Make `.venv` and install Regrade into it: `setup.py serve`, or `setup.py dev` for the tools of tests and lint too.
 
+`setup.py gpu` puts ONNX Runtime's GPU build in the place of the CPU's there: one environment cannot hold both.
+
 Only the standard library is used. What is missing is named together with what to do about it.
 Environment: `TORCH_INDEX`, a package index with CPU builds of torch to try first.
 """
@@ -46,8 +48,11 @@ CAUSES = {
 
 
 def main(what: str) -> None:
-    """Check the machine, then install for `what`: `serve` or `dev`."""
+    """Check the machine, then install for `what`: `serve`, `dev` or `gpu`."""
     check_machine()
+    if what == "gpu":
+        install_gpu()
+        return
     make_venv()
     pip("setuptools>=77", "--retries", "2", told="looking for the package index")
     install_torch()
@@ -97,6 +102,18 @@ def install_torch() -> None:
             return
         say("TORCH_INDEX did not help; trying the ordinary index")
     pip(pin, told=f"installing {pin}")
+
+
+def install_gpu() -> None:
+    """Exchange `onnxruntime` in `.venv` for `onnxruntime-gpu` with the CUDA libraries it needs, a few GB.
+
+    Both are one Python package, so that whichever is installed last would win, and half of it.
+    """
+    if shutil.which("nvidia-smi") is None and not Path("/proc/driver/nvidia").exists():
+        stop("there is no NVIDIA GPU here, or its driver is not installed: `nvidia-smi` should show it.")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    subprocess.run([PYTHON, "-m", "pip", "uninstall", "--yes", "onnxruntime", "onnxruntime-gpu"], check=False)
+    pip(*extras["gpu"], told="installing the `gpu` extra")
 
 
 def pip(*arguments: str, told: str) -> None:

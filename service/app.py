@@ -18,9 +18,10 @@ from service.front import Front
 from service.logs import configure_logging
 from service.problems import problem_of
 from service.requests import validated
+from service.runner import suited
 from service.worker import Worker, make_worker
 
-_settings = load_settings()
+_settings = suited(load_settings())
 
 
 class FrontedService(bentoml.Service[Any]):

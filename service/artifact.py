@@ -20,14 +20,18 @@ from tasks.declaration import Label, TaskName
 
 INT8 = "model.int8.onnx"
 FP32 = "model.fp32.onnx"
+WEIGHTS = "model.int8.bin"
 TOKENIZER = "tokenizer.json"
 SCOPE = "out_of_scope.npz"
+HEAD = "head.npz"
 METRICS = "metrics.json"
 NOTICE = "NOTICE.txt"
 MANIFEST = "manifest.json"
 FILES = (INT8, FP32, TOKENIZER, SCOPE, METRICS, NOTICE)
 """Files whose hashes the manifest holds. Both graphs take `input_ids` and `attention_mask`, int64
-`(n_texts, n_tokens)`, and return `logits` `(n_texts, n_labels)` and `embedding` `(n_texts, width)`, float32."""
+`(n_texts, n_tokens)`, and return `logits` `(n_texts, n_labels)` and `embedding` `(n_texts, width)`, float32. Where the
+manifest names an `encoder`, there is `HEAD` too: what makes logits of embeddings, as the graphs do. `WEIGHTS` are the
+int8 graph's, which every process maps into memory; the graphs of older versions hold them themselves."""
 
 
 Method = Literal["full", "quick", "fast"]
@@ -98,6 +102,9 @@ class Manifest(_Part):
     risk: Risk | None = Field(None, description="What the thresholds promise; null: made before they were fitted.")
     method: Method
     base: Base
+    encoder: str | None = Field(
+        None, description="SHA-256 of the int8 graph without its head; null: made before heads had a file of their own."
+    )
     snapshot_sha256: str = Field(description="Hash of the rows it was trained on.")
     summary: dict[str, float] = Field(description="Headline metrics, such as `accuracy` and `macro_f1` on gold.")
     gate: Gate
@@ -105,6 +112,11 @@ class Manifest(_Part):
     recipe: dict[str, Any] = Field(description="Every choice that training made: seeds, epochs, rates.")
     packages: dict[str, str] = Field(description="Versions of the libraries that made it.")
     files: dict[str, str] = Field(description="SHA-256 by file name.")
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether a run of the retraining job made it: whether it may serve is known from the run's verdict alone."""
+        return "champion" in self.recipe
 
 
 def sha256_of(path: Path) -> str:
@@ -140,14 +152,24 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 
 def verify_files(folder: Path, manifest: Manifest, names: Collection[str] = FILES) -> None:
-    """Check that the files `names` are there and unchanged.
+    """Check that the files `names`, with the graph's weights and the version's head, are there and unchanged.
 
     Raises:
         ModelError: a file is missing, or its hash is not the manifest's; names the file.
     """
-    for name in names:
+    for name in (*names, *_with(names, manifest)):
         path, expected = folder / name, manifest.files.get(name)
         if not path.exists():
             raise ModelError(f"{path} is missing; delete this version and train the task again")
         if sha256_of(path) != expected:
             raise ModelError(f"{path} has changed since it was made; delete this version and train the task again")
+
+
+def _with(names: Collection[str], manifest: Manifest) -> list[str]:
+    """Return what belongs to the files `names` in versions that have it."""
+    return [name for name in (HEAD, WEIGHTS) if name in manifest.files and (name == HEAD or INT8 in names)]
+
+
+def served_bytes(folder: Path) -> int:
+    """Return the size of what serves on the CPU: the int8 graph and its weights."""
+    return sum(path.stat().st_size for path in (folder / INT8, folder / WEIGHTS) if path.exists())

@@ -10,46 +10,39 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from core.errors import CallerGoneError, OverloadedError
+from service.answers import Answers
 from service.batching import plan_batches
-from service.classifier import Classifier
+from service.classifier import Classifier, Judged
 from service.encoding import Encoding
+from service.heads import Heads
 from service.metrics import Metrics
-from service.runner import Floats
 
 logger = logging.getLogger("regrade.batcher")
 
 SMALL = 8
-"""Texts in a request up to which it goes before the rest of larger ones."""
+"""Texts in a request up to which it is small: it waits for other small ones, and a batch of large ones at most."""
 
-WINDOW_TEXTS = 64
-"""Texts taken from the queue at once, to be sorted by length: more gain little and make short requests wait."""
-
-WINDOW_TOKENS = 2_048
-"""Tokens after which a window is full; bounds how long a new short request waits behind long texts."""
+TAKEN_AT_ONCE = 64
+"""Texts that are redacted and tokenised before the loop gets its turn."""
 
 
-@dataclass(slots=True)
-class Judged:
-    """What the model says of one text: `probabilities` `(n_labels,)`, out-of-scope score, and whether it was cut.
+class Window(NamedTuple):
+    """What is taken from a queue before it is sorted by length and cut: `texts` and `tokens` at most."""
 
-    `text` is the redacted one, which it judged.
-    """
-
-    probabilities: Floats
-    out_of_scope: float
-    truncated: bool
-    text: str
+    texts: int
+    tokens: int
 
 
 @dataclass(slots=True)
 class _Waiting:
     """A request in the queue; `taken` texts of it are in a window or done."""
 
-    classifier: Classifier
+    classifier: Classifier | Heads
     texts: Sequence[str]
     future: asyncio.Future[list[Judged]]
     is_gone: Callable[[], bool]
@@ -60,7 +53,7 @@ class _Waiting:
 
 
 @dataclass(slots=True)
-class _Slot:
+class Slot:
     """One text of a request, tokenised and about to be computed."""
 
     request: _Waiting
@@ -68,18 +61,53 @@ class _Slot:
     encoding: Encoding
 
 
-class Batcher:
-    """Collects the texts of all requests and computes them in batches of like length."""
+class _Lane:
+    """The requests of one kind, the texts taken of them, and the batches planned of those."""
 
-    def __init__(self, metrics: Metrics, *, max_queue: int, batch_tokens: int, timeout_s: float) -> None:
-        """Hold at most `max_queue` texts, for at most `timeout_s`; pad no batch beyond `batch_tokens`."""
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self.requests: deque[_Waiting] = deque()
+        self.slots: list[Slot] = []
+        self.batches: deque[list[Slot]] = deque()
+        self.tokens = 0
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to do."""
+        return bool(self.requests or self.slots or self.batches)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a window is taken, or all there is."""
+        return not self.requests or len(self.slots) >= self.window.texts or self.tokens >= self.window.tokens
+
+
+class Batcher:
+    """Collects the texts of all requests and computes them in batches of like length: on a CPU, at once.
+
+    Small requests and large ones have a lane each, and a batch of each goes in turn while both wait: neither starves
+    the other.
+    """
+
+    SMALL_WINDOW = Window(64, 2_048)
+    """A new request waits behind as much at most."""
+
+    LARGE_WINDOW = Window(256, 8_192)
+    """Of 256 texts a twentieth less is padding and cost of runs than of 64; nobody who is in a hurry waits for it."""
+
+    def __init__(
+        self, metrics: Metrics, *, max_queue: int, batch_tokens: int, timeout_s: float, answers: Answers | None = None
+    ) -> None:
+        """Hold at most `max_queue` texts, for at most `timeout_s`; pad no batch beyond `batch_tokens`.
+
+        Texts whose `answers` are kept are not computed again; without them every text is.
+        """
         self._metrics = metrics
+        self._answers = answers
         self._max_queue = max_queue
         self._batch_tokens = batch_tokens
         self._timeout_s = timeout_s
-        self._small: deque[_Waiting] = deque()
-        self._large: deque[_Waiting] = deque()
-        self._batches: deque[list[_Slot]] = deque()
+        self._small, self._large = self._lanes = _Lane(self.SMALL_WINDOW), _Lane(self.LARGE_WINDOW)
+        self._small_is_next = True
         self._waiting_texts = 0
         self._scheduled = False
 
@@ -89,9 +117,11 @@ class Batcher:
         return self._waiting_texts
 
     def submit(
-        self, classifier: Classifier, texts: Sequence[str], is_gone: Callable[[], bool]
+        self, classifier: Classifier | Heads, texts: Sequence[str], is_gone: Callable[[], bool]
     ) -> asyncio.Future[list[Judged]]:
         """Queue `texts`, not redacted yet; the future gives one `Judged` a text, in their order.
+
+        Of `Heads` it is what the first version says, with what the others say.
 
         Redacting and tokenising are left to the batches too, so that a refused request costs nothing and a large one
         does not hold up the loop.
@@ -102,14 +132,14 @@ class Batcher:
             OverloadedError: the queue is full (at once), or the request waited too long (from the future).
         """
         if self._waiting_texts and self._waiting_texts + len(texts) > self._max_queue:
-            self._metrics.dropped(classifier, "full")
+            self._count_dropped(classifier, "full")
             raise OverloadedError(f"{self._waiting_texts} texts are waiting and {self._max_queue} may; try again later")
         loop = asyncio.get_running_loop()
         request = _Waiting(classifier, texts, loop.create_future(), is_gone, time.monotonic(), missing=len(texts))
         request.results = [None] * len(texts)
         request.future.add_done_callback(lambda _: self._settle(request))
         self._waiting_texts += len(texts)
-        (self._small if len(texts) <= SMALL else self._large).append(request)
+        (self._small if len(texts) <= SMALL else self._large).requests.append(request)
         self._schedule(loop)
         return request.future
 
@@ -127,52 +157,74 @@ class Batcher:
         """Compute one batch, then let the loop read and write before the next."""
         self._scheduled = False
         try:
-            if not self._batches:
-                self._plan()
-            if self._batches:
-                slots = [slot for slot in self._batches.popleft() if not self._dropped(slot.request)]
-                if slots:
-                    self._compute(slots)
+            slots = self._next()
+            if slots:
+                self._compute(slots)
         finally:
-            if self._batches or self._small or self._large:
-                self._schedule(loop)
+            self._go_on(loop)
 
-    def _plan(self) -> None:
-        """Take a window of texts from the queue and cut it into batches, one model version at a time."""
-        by_model: dict[int, list[_Slot]] = {}
-        for slot in self._window():
-            by_model.setdefault(id(slot.request.classifier), []).append(slot)
-        for slots in by_model.values():
-            for batch in plan_batches([len(slot.encoding.ids) for slot in slots], self._batch_tokens):
-                self._batches.append([slots[position] for position in batch])
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        if any(self._lanes):
+            self._schedule(loop)
 
-    def _window(self) -> Iterator[_Slot]:
-        """Take small requests first, but leave half of the room for large ones when there are any."""
-        room_for_small = WINDOW_TEXTS // 2 if self._large else WINDOW_TEXTS
-        texts = tokens = 0
-        for queue, room in ((self._small, room_for_small), (self._large, WINDOW_TEXTS)):
-            tokens_allowed = WINDOW_TOKENS if queue is self._large or not self._large else WINDOW_TOKENS // 2
-            while queue and texts < room and tokens < tokens_allowed:
-                request = queue[0]
-                if self._dropped(request):
-                    queue.popleft()
-                    continue
-                slot = self._take(request)
-                if request.taken == len(request.texts):
-                    queue.popleft()
-                texts += 1
-                if slot is not None:
-                    tokens += len(slot.encoding.ids)
-                    yield slot
+    def _next(self) -> list[Slot]:
+        """Return the next batch without what needs no computing any more; perhaps nothing of it is left, or ready."""
+        both = self._small and self._large
+        lane = self._small if self._small and (self._small_is_next or not both) else self._large
+        self._small_is_next = lane is self._large
+        if not lane.batches:
+            self._take_some(lane)
+            if lane.is_full:
+                self._plan(lane)
+        if not lane.batches:
+            return []
+        return [slot for slot in lane.batches.popleft() if not self._dropped(slot.request)]
 
-    def _take(self, request: _Waiting) -> _Slot | None:
-        """Redact and tokenise the next text of a request; None, with the request ended, when that fails."""
+    def _plan(self, lane: _Lane) -> None:
+        """Cut the texts that were taken into batches, one encoder at a time."""
+        by_encoder: dict[int, list[Slot]] = {}
+        for slot in lane.slots:
+            by_encoder.setdefault(id(slot.request.classifier.shared), []).append(slot)
+        for slots in by_encoder.values():
+            for batch in self._cut([len(slot.encoding.ids) for slot in slots]):
+                lane.batches.append([slots[position] for position in batch])
+        lane.slots, lane.tokens = [], 0
+
+    def _cut(self, lengths: list[int]) -> list[list[int]]:
+        """Cut texts of `lengths` tokens into batches of positions."""
+        return plan_batches(lengths, self._batch_tokens)
+
+    def _take_some(self, lane: _Lane) -> None:
+        """Take texts until the lane's window is full, but not so many that the loop waits long."""
+        for _ in range(TAKEN_AT_ONCE):
+            while lane.requests and self._dropped(lane.requests[0]):
+                lane.requests.popleft()
+            if lane.is_full:
+                return
+            request = lane.requests[0]
+            slot = self._take(request)
+            if request.taken == len(request.texts):
+                lane.requests.popleft()
+            if slot is not None:
+                lane.slots.append(slot)
+                lane.tokens += len(slot.encoding.ids)
+
+    def _take(self, request: _Waiting) -> Slot | None:
+        """Redact and tokenise the next text of a request.
+
+        None where its answer is kept, and delivered with that; or, with the request ended, when this fails.
+        """
         position = request.taken
         request.taken += 1
         try:
             if position == 0:
-                self._metrics.queue_waited(request.classifier, time.monotonic() - request.enqueued_at)
-            return _Slot(request, position, request.classifier.prepare(request.texts[position]))
+                self._count_wait(request)
+            if self._answers is not None:
+                known = self._answers.find(request.classifier, request.texts[position])
+                if known is not None:
+                    self._deliver(request, position, known)
+                    return None
+            return Slot(request, position, request.classifier.prepare(request.texts[position]))
         except Exception as error:
             logger.exception("a text could not be tokenised")
             self._end(request, "failed", error)
@@ -190,36 +242,73 @@ class Batcher:
         return request.future.done()
 
     def _end(self, request: _Waiting, reason: str, error: Exception) -> None:
-        self._metrics.dropped(request.classifier, reason)
+        self._count_dropped(request.classifier, reason)
         request.future.set_exception(error)
 
-    def _compute(self, slots: list[_Slot]) -> None:
-        classifier = slots[0].request.classifier
-        try:
-            scores = classifier.score([slot.encoding for slot in slots])
-            self._metrics.computed(classifier, [len(slot.encoding.ids) for slot in slots])
-        except Exception as error:  # whatever is raised must reach those who wait, and nobody else
-            if len(slots) > 1:  # find the culprit: the others in its batch must notice nothing
-                for slot in slots:
-                    if not slot.request.future.done():
-                        self._compute([slot])
-                return
-            logger.exception("a batch of one text failed")
-            if not slots[0].request.future.done():
-                self._end(slots[0].request, "failed", error)
-            return
-        out_of_scope = scores.out_of_scope.tolist()
-        for row, slot in enumerate(slots):
-            encoding = slot.encoding
-            judged = Judged(scores.probabilities[row], out_of_scope[row], encoding.truncated, encoding.text)
-            self._deliver(slot, judged)
+    def _count_dropped(self, classifier: Classifier | Heads, reason: str) -> None:
+        for one in classifier.classifiers:
+            self._metrics.dropped(one, reason)
 
-    def _deliver(self, slot: _Slot, judged: Judged) -> None:
-        request = slot.request
+    def _count_wait(self, request: _Waiting) -> None:
+        waited = time.monotonic() - request.enqueued_at
+        for one in request.classifier.classifiers:
+            self._metrics.queue_waited(one, waited)
+
+    def _compute(self, slots: list[Slot]) -> None:
+        try:
+            found = self._judged(slots)
+        except Exception as error:  # noqa: BLE001 - whatever is raised must reach those who wait, and nobody else
+            self._failed(slots, error)
+        else:
+            self._deliver_all(slots, found)
+
+    def _failed(self, slots: list[Slot], error: Exception) -> None:
+        """Find the culprit of a failed batch: the others in it must notice nothing."""
+        if len(slots) > 1:
+            for slot in slots:
+                if not slot.request.future.done():
+                    self._compute([slot])
+            return
+        logger.error("a batch of one text failed", exc_info=error)
+        if not slots[0].request.future.done():
+            self._end(slots[0].request, "failed", error)
+
+    def _deliver_all(self, slots: list[Slot], found: list[Judged]) -> None:
+        for slot, judged in zip(slots, found, strict=True):
+            if self._answers is not None:
+                self._answers.keep(slot.request.classifier, judged)
+            self._deliver(slot.request, slot.position, judged)
+
+    def _judged(self, slots: list[Slot]) -> list[Judged]:
+        """Compute a batch: one run of the encoder, and then each version's head on the texts that it is asked about."""
+        encodings = [slot.encoding for slot in slots]
+        first = slots[0].request.classifier
+        logits, embeddings = first.compute(encodings)
+        lengths = [len(encoding.ids) for encoding in encodings]
+        if all(slot.request.classifier is first for slot in slots):
+            self._metrics.computed(first.classifiers[0], lengths, max(lengths))
+            return first.judged(encodings, logits, embeddings)
+        found: dict[int, Judged] = {}
+        for rows in _by_version(slots):
+            version = slots[rows[0]].request.classifier
+            self._metrics.computed(version.classifiers[0], [lengths[row] for row in rows], max(lengths))
+            said = version.judged([encodings[row] for row in rows], logits[rows], embeddings[rows])
+            found.update(zip(rows, said, strict=True))
+        return [found[row] for row in range(len(slots))]
+
+    def _deliver(self, request: _Waiting, position: int, judged: Judged) -> None:
         if request.future.done():
             return
-        request.results[slot.position] = judged
+        request.results[position] = judged
         request.missing -= 1
         self._waiting_texts -= 1
         if request.missing == 0:
             request.future.set_result([result for result in request.results if result is not None])
+
+
+def _by_version(slots: Sequence[Slot]) -> list[list[int]]:
+    """Return the rows of a batch that ask the same."""
+    rows: dict[int, list[int]] = {}
+    for row, slot in enumerate(slots):
+        rows.setdefault(id(slot.request.classifier), []).append(row)
+    return list(rows.values())

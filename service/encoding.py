@@ -31,9 +31,7 @@ class Encoder:
     """A tokenizer and the number of tokens its model sees."""
 
     def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
-        """Take over `tokenizer`: its own truncation and padding are switched off."""
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
+        """Use `tokenizer`, which neither truncates nor pads: as `read_tokenizer` gives it, perhaps to several."""
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.pad_id = next((i for i in map(tokenizer.token_to_id, ("[PAD]", "<pad>")) if i is not None), 0)
@@ -72,7 +70,12 @@ def _prefix(text: str, length: int) -> str:
 
 
 def load_encoder(path: Path, max_length: int) -> Encoder:
-    """Read a `tokenizer.json`.
+    """Read a `tokenizer.json`; raises as `read_tokenizer` does."""
+    return Encoder(read_tokenizer(path), max_length)
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Read a `tokenizer.json`; its own truncation and padding are switched off.
 
     Raises:
         ModelError: the file is missing or is not a tokenizer.
@@ -81,4 +84,6 @@ def load_encoder(path: Path, max_length: int) -> Encoder:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the tokenizers library raises bare Exception
         raise ModelError(f"{path} is not a usable tokenizer: {error}") from error
-    return Encoder(tokenizer, max_length)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer

@@ -80,8 +80,11 @@ class Front:
                 check_open_mode(incoming.headers, client[0] if client else None)
             if _PASSED_ON.fullmatch(scope["path"]) and scope["method"] in {"GET", "HEAD"}:
                 if scope["path"] == "/metrics":
+                    self._worker.metrics.flush()
                     await self._worker.queue_metrics.refresh(self._worker.store, self._worker.declared())
                     await self._worker.run_metrics.refresh(self._worker.store, self._worker.live.tasks)
+                    await self._worker.trial_metrics.refresh(self._worker.store, self._worker.live.tasks)
+                    await self._worker.watch_metrics.refresh(self._worker.store, self._worker.live.tasks)
                 await self._inner(scope, receive, send)
                 return
             found = self._find(scope)

@@ -15,6 +15,7 @@ class Readiness(BaseModel):
     ready: bool
     draining: bool
     tasks: dict[str, str | None] = Field(description="Live version by task.")
+    trials: dict[str, str] = Field(description="Candidate that this worker tries, by task that has one on trial.")
 
 
 class Liveness(BaseModel):
@@ -49,7 +50,9 @@ class _HealthApi:
     async def readyz(self, _: Incoming) -> Reply:
         """Say whether requests should be sent here, and which versions answer them."""
         ready = self._worker.is_ready
-        content = {"ready": ready, "draining": self._worker.draining, "tasks": self._worker.live.versions}
+        live = self._worker.live
+        content = {"ready": ready, "draining": self._worker.draining, "tasks": live.versions}
+        content["trials"] = live.candidates.versions
         return json_reply(content, 200 if ready else 503)
 
     async def docs(self, _: Incoming) -> Reply:

@@ -16,11 +16,16 @@ from core.settings import Settings
 from feedback.deployments import Deployment, live_deployments
 from feedback.revisions import note_revision
 from feedback.store import Store
+from feedback.trials import open_trials
 from service.artifact import Manifest
+from service.background import give_memory_back, step_back
+from service.candidates import Candidates
 from service.classifier import Classifier, load_classifier
+from service.encoders import Encoders
 from service.metrics import Metrics
 from service.model_store import version_folder
 from service.runner import choose_runner
+from service.trial_counts import TrialCounts
 from service.watching import watch
 from tasks.catalogue import TaskFolder, find_tasks
 
@@ -47,13 +52,22 @@ class LiveModels:
         self._store = store
         self._metrics = metrics
         self._runner = choose_runner(settings.runner)
+        self._encoders = Encoders()
         self._tasks: Mapping[str, TaskFolder] = {}
         self._take(find_tasks(settings))
         self._live: dict[str, Classifier] = {}
         self._refused: dict[str, int] = {}
         self._missing: dict[str, int] = {}
         self._foreign: set[str] = set()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
+        self.counts = TrialCounts(store)
+        self.candidates = Candidates(self._load, self.counts)
+        self._swapped = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="models", initializer=step_back)
+
+    @property
+    def runner(self) -> str:
+        """What computes in this worker: `cpu`, `cuda` or `tensorrt`."""
+        return self._runner
 
     @property
     def tasks(self) -> Mapping[str, TaskFolder]:
@@ -99,7 +113,9 @@ class LiveModels:
         return live
 
     def refresh(self) -> None:
-        """Load and swap in every version that was deployed since the last look; called outside the event loop.
+        """Load and swap in every version that was deployed since the last look, and every candidate on trial.
+
+        Called outside the event loop.
 
         A version that cannot be loaded is logged once and the old one stays; one that is not in this host's model
         store yet is looked for again. A store that is away changes nothing.
@@ -108,6 +124,10 @@ class LiveModels:
             RunnerError: the runner does not start on this machine.
             UnavailableError: the store is away.
         """
+        if self._swapped:  # at the last look: what was live until then has answered its last request
+            self._swapped = False
+            give_memory_back()
+        trials = open_trials(self._store)  # first: a candidate that has become live since is loaded already
         deployments = live_deployments(self._store)
         self._find_new_tasks(deployments.keys())
         for task in self._tasks:
@@ -116,6 +136,7 @@ class LiveModels:
                 continue
             if self.version(task) != deployment.version:
                 self._swap(deployment)
+        self.candidates.refresh([trial for trial in trials if trial.task in self._tasks], self.versions)
 
     def _find_new_tasks(self, deployed: Collection[str]) -> None:
         """Look for the folders of tasks that were deployed for the first time; those of other services are not ours."""
@@ -139,8 +160,7 @@ class LiveModels:
     def _swap(self, deployment: Deployment) -> None:
         task, version = deployment.task, deployment.version
         try:
-            fresh = load_classifier(version_folder(task, version), self._runner)
-            fresh.classify(_WARM_UP)
+            fresh = self.candidates.loaded(task, version) or self._load(task, version)
         except RunnerError:
             raise
         except NotFoundError as error:
@@ -153,10 +173,17 @@ class LiveModels:
             self._refused[task] = deployment.id
             logger.exception("version %s of %s cannot be served; the version before stays", version, task)
             return
-        old = self._live.get(task)
+        old, self._swapped = self._live.get(task), True
         self._live[task] = fresh  # the old version goes with its last request: nothing in it refers to itself
         self._metrics.went_live(fresh.manifest, old.manifest if old else None)
         logger.info("task %s is answered by version %s now", task, version)
+
+    def _load(self, task: str, version: str) -> Classifier:
+        """Return a version, loaded, and warm: nobody waits for its first texts."""
+        folder, cache = version_folder(task, version), self._settings.cache
+        fresh = load_classifier(folder, self._runner, encoders=self._encoders, cache=cache)
+        fresh.classify(_WARM_UP)
+        return fresh
 
     async def keep_up(self) -> None:
         """Do what `refresh` does, in a thread that does nothing else.

@@ -2,6 +2,7 @@
 
 BentoML runs prometheus-client in multiprocess mode; counters and histograms add up by themselves. Children are looked
 up once a model version and kept, because finding them by label on the hot path costs more than counting does.
+What every text and request counts is tallied first, and handed over every `FLUSH_S` and before `/metrics` is answered.
 Labels are bounded: endpoints are route templates, never raw paths, and tasks are known ones.
 """
 
@@ -15,21 +16,26 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from service.artifact import Manifest
 from service.classifier import Classifier
+from service.tallies import CounterTally, HistogramTally, Tallies
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _MODEL = ("task", "version")
 
 
+FLUSH_S = 0.1
+"""Seconds for which other workers' `/metrics` may not know what was counted here."""
+
+
 class _ModelMetrics(NamedTuple):
     """The children of one model version."""
 
-    queue_wait: Histogram
-    batch_texts: Histogram
-    tokens: Counter
-    padding: Counter
-    confidence: Histogram
-    out_of_scope: Histogram
-    labels: tuple[Counter, ...]
+    queue_wait: HistogramTally
+    batch_texts: HistogramTally
+    tokens: CounterTally
+    padding: CounterTally
+    confidence: HistogramTally
+    out_of_scope: HistogramTally
+    labels: tuple[CounterTally, ...]
 
 
 class Metrics:
@@ -74,6 +80,9 @@ class Metrics:
             registry=registry,
         )
         self._labels = Counter("regrade_predictions_total", "Answers by label.", (*_MODEL, "label"), registry=registry)
+        self._repeated = Counter(
+            "regrade_repeats_total", "Answers to exact repeats that were kept from before.", _MODEL, registry=registry
+        )
         self._dropped = Counter(
             "regrade_dropped_total",
             "Requests that were not computed: queue full, waited too long (expired), caller gone, or failed.",
@@ -121,48 +130,61 @@ class Metrics:
             multiprocess_mode="mostrecent",
         )
         self._of_version: dict[str, _ModelMetrics] = {}
-        self._of_endpoint = lru_cache(maxsize=1024)(self._latency.labels)
-        self._of_status = lru_cache(maxsize=4096)(self._requests.labels)
+        self._tallies = tallies = Tallies()
+        self._of_endpoint = lru_cache(maxsize=1024)(lambda *of: tallies.histogram(self._latency.labels(*of)))
+        self._of_status = lru_cache(maxsize=4096)(lambda *of: tallies.counter(self._requests.labels(*of)))
+
+    def flush(self) -> None:
+        """Hand what was tallied to Prometheus; safe in any thread."""
+        self._tallies.flush()
 
     def _children(self, classifier: Classifier) -> _ModelMetrics:
         version = classifier.manifest.version
         children = self._of_version.get(version)
         if children is None:
-            model = (classifier.manifest.task, version)
+            model, tallies = (classifier.manifest.task, version), self._tallies
             children = self._of_version[version] = _ModelMetrics(
-                self._queue_wait.labels(*model),
-                self._batch_texts.labels(*model),
-                self._tokens.labels(*model),
-                self._padding.labels(*model),
-                self._confidence.labels(*model),
-                self._out_of_scope.labels(*model),
-                tuple(self._labels.labels(*model, name) for name in classifier.label_names),
+                tallies.histogram(self._queue_wait.labels(*model)),
+                tallies.histogram(self._batch_texts.labels(*model)),
+                tallies.counter(self._tokens.labels(*model)),
+                tallies.counter(self._padding.labels(*model)),
+                tallies.histogram(self._confidence.labels(*model)),
+                tallies.histogram(self._out_of_scope.labels(*model)),
+                tuple(tallies.counter(self._labels.labels(*model, name)) for name in classifier.label_names),
             )
         return children
 
     def answered(self, endpoint: str, task: str, version: str, status: int, seconds: float) -> None:
         """Count a reply; `endpoint` is a route's template, `task` and `version` are empty where there is none."""
-        self._of_status(endpoint, task, version, str(status)).inc()
-        self._of_endpoint(endpoint, task, version).observe(seconds)
+        with self._tallies.lock:
+            self._of_status(endpoint, task, version, str(status)).add()
+            self._of_endpoint(endpoint, task, version).add(seconds)
 
     def queue_waited(self, classifier: Classifier, seconds: float) -> None:
         """Count how long a request waited before its first text was taken."""
-        self._children(classifier).queue_wait.observe(seconds)
+        with self._tallies.lock:
+            self._children(classifier).queue_wait.add(seconds)
 
-    def computed(self, classifier: Classifier, lengths: Sequence[int]) -> None:
-        """Count one batch of texts of `lengths` tokens."""
-        children = self._children(classifier)
+    def computed(self, classifier: Classifier, lengths: Sequence[int], longest: int) -> None:
+        """Count one batch of texts of `lengths` tokens, or its part of one that is padded to `longest`."""
         tokens = sum(lengths)
-        children.batch_texts.observe(len(lengths))
-        children.tokens.inc(tokens)
-        children.padding.inc(max(lengths) * len(lengths) - tokens)
+        with self._tallies.lock:
+            children = self._children(classifier)
+            children.batch_texts.add(len(lengths))
+            children.tokens.add(tokens)
+            children.padding.add(longest * len(lengths) - tokens)
 
     def predicted(self, classifier: Classifier, label: int, confidence: float, out_of_scope: float) -> None:
         """Count one answer: `label` is its position among the model's outputs."""
-        children = self._children(classifier)
-        children.confidence.observe(confidence)
-        children.out_of_scope.observe(out_of_scope)
-        children.labels[label].inc()
+        with self._tallies.lock:
+            children = self._children(classifier)
+            children.confidence.add(confidence)
+            children.out_of_scope.add(out_of_scope)
+            children.labels[label].add()
+
+    def repeated(self, classifier: Classifier) -> None:
+        """Count an answer that was kept from before."""
+        self._repeated.labels(classifier.manifest.task, classifier.manifest.version).inc()
 
     def dropped(self, classifier: Classifier, reason: str) -> None:
         """Count a request that was not computed."""

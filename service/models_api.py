@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from core.errors import ConflictError
 from core.roles import ADMINS, REVIEWERS
 from feedback.deployments import live_deployments
+from feedback.pins import pin, unpin
 from feedback.promotion import Change, promote, rollback
 from feedback.run_queue import ask_for_run
 from feedback.runs import Run
@@ -64,6 +65,21 @@ class RollbackRequest(Body):
     reason: Clean = Field("", max_length=_MAX_REASON, description="Why; kept with the deployment.")
 
 
+class PinRequest(Body):
+    """Body of `POST /v1/models/{task}/pin` and `…/unpin`."""
+
+    version: Clean = Field(min_length=1, max_length=63, description="The version to keep, or to let go.")
+
+
+class PinReply(BaseModel):
+    """Whether a version is pinned now, and whether that is new."""
+
+    task: str
+    version: str
+    pinned: bool
+    changed: bool
+
+
 class DeploymentView(BaseModel):
     """What is live for a task now."""
 
@@ -84,6 +100,9 @@ _RETRAIN = Doc("Ask for a run of the retraining job", RetrainReply, RetrainReque
 _PROMOTE = Doc("Make a version live that passed the gate", DeploymentView, PromoteRequest, problems=(409, 503))
 _ROLLBACK = Doc("Make an earlier version live again", DeploymentView, RollbackRequest, problems=(409, 503))
 
+_PIN = Doc("Keep a version for good", PinReply, PinRequest, problems=(503,))
+_UNPIN = Doc("Let a pinned version go when its time comes", PinReply, PinRequest, problems=(503,))
+
 
 def routes(worker: Worker) -> list[Route]:
     """Return the routes of tasks and models; what changes the live version needs an admin's key even in open mode."""
@@ -101,6 +120,8 @@ def routes(worker: Worker) -> list[Route]:
             f"{models}/rollback",
             {"POST": Endpoint(api.rollback, ADMINS, open_mode=False, once=True, json=True, doc=_ROLLBACK)},
         ),
+        Route(f"{models}/pin", {"POST": Endpoint(api.pin, ADMINS, once=True, json=True, doc=_PIN)}),
+        Route(f"{models}/unpin", {"POST": Endpoint(api.unpin, ADMINS, once=True, json=True, doc=_UNPIN)}),
     ]
 
 
@@ -157,6 +178,23 @@ class _ModelsApi:
         task, reason = incoming.parameters["task"], request.reason.strip()
         change = rollback(self._worker.store, incoming.caller, task, check_version, to=request.to, reason=reason)
         return _view(change)
+
+    async def pin(self, incoming: Incoming) -> Reply:
+        """Keep a version that this host's model store has."""
+        task, version = incoming.parameters["task"], read_body(PinRequest, await incoming.body()).version
+
+        def work() -> bool:
+            version_folder(task, version)
+            return pin(self._worker.store, incoming.caller, task, version)
+
+        changed = await asyncio.to_thread(work)
+        return json_reply({"task": task, "version": version, "pinned": True, "changed": changed})
+
+    async def unpin(self, incoming: Incoming) -> Reply:
+        """Keep a version no more than others; one that is gone can be unpinned too."""
+        task, version = incoming.parameters["task"], read_body(PinRequest, await incoming.body()).version
+        changed = await asyncio.to_thread(unpin, self._worker.store, incoming.caller, task, version)
+        return json_reply({"task": task, "version": version, "pinned": False, "changed": changed})
 
 
 def _view(change: Change) -> dict[str, object]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from core.roles import APPS
 from service.access import granted_task
 from service.exchange import Incoming, Reply, json_reply
-from service.replies import PredictReply
-from service.requests import PredictRequest, parse_predict, parse_predict_with_task
+from service.replies import PredictReply, TasksPredictReply
+from service.requests import (
+    PredictRequest,
+    TasksPredictRequest,
+    parse_predict,
+    parse_predict_with_task,
+    parse_predict_with_tasks,
+)
 from service.routing import Doc, Endpoint, Route
 from service.worker import Worker
 
 _DOC = Doc("Classify one text or up to 256", PredictReply, PredictRequest, problems=(429,))
+_TASKS_DOC = Doc("Classify texts under several tasks", TasksPredictReply, TasksPredictRequest, problems=(404, 429))
 
 
 def routes(worker: Worker) -> list[Route]:
@@ -18,6 +25,7 @@ def routes(worker: Worker) -> list[Route]:
     api = _PredictApi(worker)
     return [
         Route("/v1/tasks/{task}/predict", {"POST": Endpoint(api.predict, APPS, once=True, json=True, doc=_DOC)}),
+        Route("/v1/predict", {"POST": Endpoint(api.predict_tasks, APPS, once=True, json=True, doc=_TASKS_DOC)}),
         Route("/predict", {"POST": Endpoint(api.predict_by_bentoml, APPS, once=True, json=True)}),
     ]
 
@@ -36,6 +44,14 @@ class _PredictApi:
         granted_task(self._worker.live, incoming.caller, task)
         incoming.parameters["task"] = task
         return await self._answer(incoming, request)
+
+    async def predict_tasks(self, incoming: Incoming) -> Reply:
+        """Answer a request to several tasks; one that the caller has no grant for is not found, and nothing is done."""
+        request = parse_predict_with_tasks(await incoming.body())
+        for task in request.tasks:
+            granted_task(self._worker.live, incoming.caller, task)
+        predictor, caller = self._worker.predictor, incoming.caller
+        return json_reply({"results": await predictor.predict_tasks(request.tasks, request, incoming.is_gone, caller)})
 
     async def _answer(self, incoming: Incoming, request: PredictRequest) -> Reply:
         task, caller = incoming.parameters["task"], incoming.caller

@@ -24,6 +24,9 @@ SUGGESTIONS = 5
 LEAST_SCORES = 3
 """Scores remembered at least, however few the caller asked for."""
 
+_VERSIONS = 2
+"""Versions of a task that may answer at the same time."""
+
 
 class Recordings:
     """Decides, for one worker, of which predictions a person is asked, and puts together what is remembered."""
@@ -32,7 +35,7 @@ class Recordings:
         """Draw from `random`; `workers` processes share the traffic."""
         self._random = random
         self._workers = workers
-        self._triage: dict[tuple[str, bool], tuple[str, Triage]] = {}
+        self._triage: dict[tuple[str, bool], dict[str, Triage]] = {}
 
     def of(
         self,
@@ -75,17 +78,23 @@ class Recordings:
         return recordings
 
     def _triage_of(self, task: Task, manifest: Manifest, *, demo: bool) -> Triage:
-        """Return the task's triage, renewed where another version answers now: what it knows of the traffic stays.
+        """Return the triage of a version of the task; another one's knows the traffic, and shares the budget with it.
 
-        Demo texts have their own, so that they take nothing from the budget of the others.
+        Two are kept, as a candidate on trial answers beside the champion. Demo texts have their own, so that they take
+        nothing from the budget of the others.
         """
-        version, triage = self._triage.get((task.name, demo), (None, None))
-        if triage is None:
-            triage = Triage(manifest, task.triage, self._random, workers=self._workers)
-        elif version != manifest.version:
-            triage.renew(manifest)
-        self._triage[task.name, demo] = manifest.version, triage
-        return triage
+        known = self._triage.setdefault((task.name, demo), {})
+        found = known.get(manifest.version)
+        if found is None:
+            other = next(iter(known.values()), None)
+            found = other.beside(manifest) if other else self._new_triage(task, manifest)
+            if len(known) == _VERSIONS:
+                del known[next(iter(known))]
+            known[manifest.version] = found
+        return found
+
+    def _new_triage(self, task: Task, manifest: Manifest) -> Triage:
+        return Triage(manifest, task.triage, self._random, workers=self._workers)
 
     def _item(
         self,

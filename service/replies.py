@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.ids import new_id
-from service.batcher import Judged
-from service.classifier import Classifier
+from service.classifier import Classifier, Judged
 
 
 class _Reply(BaseModel):
@@ -57,6 +56,12 @@ class PredictReply(_Reply):
     task: str
     model_version: str
     predictions: list[Prediction]
+
+
+class TasksPredictReply(_Reply):
+    """Body of a reply to `predict` of several tasks: by name, what each of them would have replied by itself."""
+
+    results: dict[str, PredictReply]
 
 
 def prediction(classifier: Classifier, judged: Judged, best: list[int]) -> dict[str, Any]:

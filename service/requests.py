@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -12,6 +12,9 @@ from service.bodies import Body, Language, Metadata, ShortName, explained, read_
 
 MAX_TEXTS = 256
 """Texts in one request at most."""
+
+MAX_TASKS = 16
+"""Tasks in one request at most."""
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes in one request body at most."""
@@ -44,6 +47,16 @@ class PredictRequest(Body):
         return self.texts if self.texts is not None else [self.text or ""]
 
 
+class TasksPredictRequest(PredictRequest):
+    """Body of `POST /v1/predict`: the same, and the tasks that are asked."""
+
+    model_config = ConfigDict(title="TasksPredictRequest")
+
+    tasks: list[Annotated[str, Field(min_length=1, max_length=63)]] = Field(
+        min_length=1, max_length=MAX_TASKS, description="Names of 1 to 16 served tasks, each once."
+    )
+
+
 class TaskPredictRequest(PredictRequest):
     """Body of `POST /predict`, the door of BentoML's clients."""
 
@@ -67,6 +80,20 @@ def parse_predict_with_task(body: bytes) -> tuple[str, PredictRequest]:
     request = read_body(TaskPredictRequest, body)
     check_predict(request)
     return request.task, request
+
+
+def parse_predict_with_tasks(body: bytes) -> TasksPredictRequest:
+    """Read and check a predict request to several tasks; raises as `parse_predict` does."""
+    request = read_body(TasksPredictRequest, body)
+    check_predict(request)
+    twice = [Fault(("tasks", place), f"{name!r} is there twice") for place, name in _repeated(request.tasks)]
+    if twice:
+        raise InvalidError(twice)
+    return request
+
+
+def _repeated(names: list[str]) -> list[tuple[int, str]]:
+    return [(place, name) for place, name in enumerate(names) if name in names[:place]]
 
 
 def check_predict(request: PredictRequest) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,20 +13,25 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from core.errors import ModelError, RunnerError
-from core.settings import RunnerName
+from core.settings import RunnerName, Settings
 from service.artifact import FP32, INT8
+from service.buckets import BATCH_TOKENS
 from service.encoding import Ints
 
 Floats = NDArray[np.float32]
 
 logger = logging.getLogger("regrade.runner")
 
-_PROVIDERS: dict[str, str] = {
+PROVIDERS: dict[str, str] = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+"""ONNX Runtime's provider for each runner."""
 
+GPU_WORKERS = 4
+"""Serving processes on a GPU at most, by default: each needs a core for HTTP and tokens, and a context on the device;
+their batches take turns there."""
 
 # The smallest ONNX model there is: one Identity node, opset 13.
 _NOTHING = bytes.fromhex(
@@ -55,12 +62,12 @@ def choose_runner(wanted: RunnerName) -> str:
         RunnerError: what was asked for is not in this installation, or finds no device.
     """
     if wanted == "auto":
-        return "cuda" if _PROVIDERS["cuda"] in ort.get_available_providers() and _starts("cuda") else "cpu"
+        return "cuda" if PROVIDERS["cuda"] in ort.get_available_providers() and _starts("cuda") else "cpu"
     available = ort.get_available_providers()
-    if _PROVIDERS[wanted] not in available:
+    if PROVIDERS[wanted] not in available:
         raise RunnerError(
             f"REGRADE_RUNNER is {wanted!r}, but ONNX Runtime here offers only {', '.join(available)}; "
-            "install the `gpu` extra in its own environment on a machine with an NVIDIA GPU, or set REGRADE_RUNNER=cpu"
+            "on a machine with an NVIDIA GPU run `make gpu`, which installs the `gpu` extra, or set REGRADE_RUNNER=cpu"
         )
     if not _starts(wanted):
         raise RunnerError(
@@ -70,27 +77,55 @@ def choose_runner(wanted: RunnerName) -> str:
     return wanted
 
 
+def suited(settings: Settings) -> Settings:
+    """Return `settings` with a GPU's defaults, where one computes, for what neither environment nor file sets.
+
+    A wrong choice of runner is no error here: the worker says what is wrong.
+    """
+    defaults = {"workers": min(settings.workers, GPU_WORKERS), "batch_tokens": BATCH_TOKENS}
+    open_ones = {name: value for name, value in defaults.items() if name not in settings.model_fields_set}
+    if not open_ones or settings.runner == "cpu" or PROVIDERS["cuda"] not in ort.get_available_providers():
+        return settings
+    try:
+        runner = choose_runner(settings.runner)
+    except RunnerError:
+        return settings
+    return settings if runner == "cpu" else settings.model_copy(update=open_ones)
+
+
 def _starts(runner: str) -> bool:
     """Tell whether a session on the runner's device can be opened: an installed provider may find no device."""
     if runner == "cpu":
         return True
     try:
-        session = ort.InferenceSession(_NOTHING, providers=[_PROVIDERS[runner]])
+        load_libraries()
+        session = ort.InferenceSession(_NOTHING, providers=[PROVIDERS[runner]])
     except Exception:
         logger.debug("the %s runner does not start", runner, exc_info=True)
         return False
-    return _PROVIDERS[runner] in session.get_providers()
+    return PROVIDERS[runner] in session.get_providers()
+
+
+def load_libraries() -> None:
+    """Load CUDA's libraries where Python packages brought them; ONNX Runtime says on standard output what it misses."""
+    heard = io.StringIO()
+    with contextlib.redirect_stdout(heard):
+        ort.preload_dlls()
+    if heard.getvalue():
+        logger.debug("CUDA's libraries: %s", heard.getvalue().strip())
 
 
 class OrtRunner:
-    """One ONNX Runtime session.
+    """One ONNX Runtime session as it is.
 
     On the CPU: int8, one thread, no spinning, so that one process a core is the unit of scaling.
-    On a GPU: the fp32 graph, because dynamic int8 does not run there.
+    On a GPU: the fp32 graph, any shape as it comes; `service/gpu.py` has what serves there.
     """
 
-    def __init__(self, folder: Path, name: str = "cpu", file: str | None = None) -> None:
+    def __init__(self, folder: Path, name: str = "cpu", file: str | None = None, *, threads: int = 1) -> None:
         """Open the graph `file` (by default what suits the runner `name`) of the version in `folder`.
+
+        A run is computed by `threads`; services use one, measurements try more.
 
         Raises:
             ModelError: the graph cannot be loaded.
@@ -99,15 +134,15 @@ class OrtRunner:
         self.name = name
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        options.intra_op_num_threads = 1
+        options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = folder / (file or graph_of(name))
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=[_PROVIDERS[name]])
+            self._session = ort.InferenceSession(str(path), options, providers=[PROVIDERS[name]])
         except Exception as error:  # onnxruntime raises its own family without a common base
             raise ModelError(f"{path} cannot be loaded: {error}") from error
-        if _PROVIDERS[name] not in self._session.get_providers():
+        if PROVIDERS[name] not in self._session.get_providers():
             raise RunnerError(f"the {name} runner did not start on this machine; set REGRADE_RUNNER=cpu")
 
     def run(self, ids: Ints, mask: Ints) -> tuple[Floats, Floats]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from core.errors import NotFoundError
-from core.roles import REVIEWERS
+from core.roles import ADMINS, REVIEWERS
 from feedback.runs import Run, find_run, list_runs
+from feedback.trial_moves import cancel_run
 from service.access import granted_task
+from service.bodies import Body, Clean, read_body
 from service.exchange import Incoming, Reply, json_reply
 from service.queries import Query, read_query
 from service.routing import Doc, Endpoint, Route
+from service.run_views import RunsView, RunView, describe_runs
 from service.worker import Worker
 
 
@@ -29,41 +29,15 @@ class RunsQuery(Query):
     )
 
 
-class RunView(BaseModel):
-    """One execution of the retraining job."""
+class CancelRequest(Body):
+    """Body of `POST /v1/runs/{id}/cancel`."""
 
-    run_id: str
-    task: str
-    mode: str = Field(description="`full` or `fast`.")
-    trigger: str = Field(description="Why it was asked for.")
-    asked_by: str
-    promote: bool = Field(description="Whether a candidate that passes goes live by itself.")
-    state: str = Field(description="Its step: queued, snapshot, learn, gate, promote, done.")
-    status: str = Field(
-        description="queued, running, promoted, passed, rejected, inconclusive, unchanged, failed or cancelled."
-    )
-    progress: float = Field(ge=0, le=1, description="How far the step is.")
-    attempts: int = Field(description="How often a process began or went on with it.")
-    champion: str | None = Field(description="The version that the candidate is compared with.")
-    version: str | None = Field(description="The candidate.")
-    snapshot_sha256: str | None
-    gate: dict[str, Any] | None = Field(description="The verdict: decision, checks, reasons, warnings.")
-    figures: dict[str, Any] | None = Field(description="What else is worth telling, such as rows and seconds.")
-    message: str = Field(description="What it does, or what came of it.")
-    created_at: datetime
-    started_at: datetime | None
-    updated_at: datetime
-    finished_at: datetime | None
-
-
-class RunsView(BaseModel):
-    """Body of `GET /v1/runs`."""
-
-    runs: list[RunView]
+    reason: Clean = Field("", max_length=500, description="Why; kept with the run.")
 
 
 _RUNS = Doc("Runs of the retraining job, newest first", RunsView, query=RunsQuery, problems=(404, 503))
 _RUN = Doc("One run: its step, its progress, and what came of it", RunView, problems=(503,))
+_CANCEL = Doc("End a run that waits, or whose candidate is on trial", RunView, CancelRequest, problems=(409, 503))
 
 
 def routes(worker: Worker) -> list[Route]:
@@ -72,6 +46,7 @@ def routes(worker: Worker) -> list[Route]:
     return [
         Route("/v1/runs", {"GET": Endpoint(api.list_runs, REVIEWERS, doc=_RUNS)}),
         Route("/v1/runs/{id}", {"GET": Endpoint(api.run, REVIEWERS, doc=_RUN)}),
+        Route("/v1/runs/{id}/cancel", {"POST": Endpoint(api.cancel, ADMINS, once=True, json=True, doc=_CANCEL)}),
     ]
 
 
@@ -86,17 +61,27 @@ class _RunsApi:
             granted_task(live, incoming.caller, query.task)
         tasks = [query.task] if query.task is not None else [one for one in live.tasks if incoming.caller.may_see(one)]
         found = await asyncio.to_thread(list_runs, self._worker.store, tasks, limit=query.limit, before=query.before)
-        return json_reply({"runs": [describe_run(run) for run in found]})
+        return json_reply({"runs": await asyncio.to_thread(describe_runs, self._worker.store, found)})
 
     async def run(self, incoming: Incoming) -> Reply:
         """Answer with one run; those of tasks without a grant do not exist."""
         run = await asyncio.to_thread(find_run, self._worker.store, incoming.parameters["id"])
-        if not incoming.caller.may_see(run.task):
-            raise NotFoundError(f"no run {run.id!r} here")
-        return json_reply(describe_run(run))
+        return await self._told(incoming, run)
+
+    async def cancel(self, incoming: Incoming) -> Reply:
+        """End a run that waits, or whose candidate is on trial."""
+        request = read_body(CancelRequest, await incoming.body())
+        store, run_id = self._worker.store, incoming.parameters["id"]
+        _check_grant(incoming, await asyncio.to_thread(find_run, store, run_id))
+        ended = await asyncio.to_thread(cancel_run, store, incoming.caller, run_id, request.reason.strip())
+        return await self._told(incoming, ended)
+
+    async def _told(self, incoming: Incoming, run: Run) -> Reply:
+        _check_grant(incoming, run)
+        (told,) = await asyncio.to_thread(describe_runs, self._worker.store, [run])
+        return json_reply(told)
 
 
-def describe_run(run: Run) -> dict[str, Any]:
-    """Return a run as the API shows it."""
-    told = asdict(run)
-    return {"run_id": told.pop("id"), **told}
+def _check_grant(incoming: Incoming, run: Run) -> None:
+    if not incoming.caller.may_see(run.task):
+        raise NotFoundError(f"no run {run.id!r} here")

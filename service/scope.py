@@ -36,8 +36,8 @@ class ScopeStatistics:
     def distances(self, embeddings: Floats) -> Floats:
         """Return the distance of each of `embeddings` `(n_texts, width)` to its nearest centroid, `(n_texts,)`."""
         points = embeddings @ self.whiten
-        squares = (points * points).sum(axis=1, keepdims=True) - 2.0 * (points @ self.centroids.T)
-        nearest = (squares + self._centroid_squares).min(axis=1)
+        nearest = (points @ self._pull + self._centroid_squares).min(axis=1)
+        nearest += np.einsum("ij,ij->i", points, points)
         distances: Floats = np.sqrt(np.maximum(nearest, 0.0))
         return distances
 
@@ -47,14 +47,17 @@ class ScopeStatistics:
         `embeddings` is `(n_texts, width)`, `logits` `(n_texts, n_labels)`, both as the graph returns them.
         """
         strangeness = self.distances(embeddings) - np.float32(self.relief) * logits.max(axis=1)
-        odds = (strangeness - self.middle) / self.spread
-        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(odds, -30.0, 30.0))), dtype=np.float32)
+        against = (self.middle - strangeness) / self.spread
+        against = np.minimum(np.maximum(against, -30.0), 30.0)  # np.clip takes twice as long for a few numbers
+        return np.asarray(1.0 / (1.0 + np.exp(against)), dtype=np.float32)
 
     def __post_init__(self) -> None:
-        """Keep the squared lengths of the centroids, which every text needs."""
+        """Keep what every text needs of the centroids: their squared lengths, and how they pull."""
         object.__setattr__(self, "_centroid_squares", (self.centroids * self.centroids).sum(axis=1))
+        object.__setattr__(self, "_pull", np.ascontiguousarray(-2.0 * self.centroids.T))
 
     _centroid_squares: Floats = None  # type: ignore[assignment]
+    _pull: Floats = None  # type: ignore[assignment]
 
     def save(self, path: Path) -> None:
         """Write the statistics as an `.npz` file."""

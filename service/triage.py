@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from random import Random
 
@@ -64,9 +65,11 @@ class Triage:
         self._demand = None if rules.budget is None else _Demand(rules.budget / workers, clock)
         self._take(manifest)
 
-    def renew(self, manifest: Manifest) -> None:
-        """Go on with another version of the model; what is known of the traffic stays."""
-        self._take(manifest)
+    def beside(self, manifest: Manifest) -> Triage:
+        """Return the triage of another version of the model, which knows the same traffic and shares the budget."""
+        other = copy(self)
+        other._take(manifest)  # noqa: SLF001 - it is one of us
+        return other
 
     def _take(self, manifest: Manifest) -> None:
         scope = manifest.scope_threshold
@@ -157,10 +160,15 @@ def scope_threshold(trust: float) -> float:
 def urgency(reason: Reason, confidence: float, out_of_scope: float) -> float:
     """Return the place in the queue, 0 to 1, among items of the same age: doubtful before unusual before audit.
 
-    Within a reason the less certain comes first.
+    Of doubtful ones the less certain comes first, or the further out of scope, whichever says more.
     """
-    if reason == "low_confidence":
-        return 1.0 - 0.5 * confidence
-    if reason == "out_of_scope":
-        return 0.5 + 0.5 * out_of_scope
+    if reason in {"low_confidence", "out_of_scope"}:
+        return 0.5 + 0.5 * max(1.0 - confidence, out_of_scope)
     return 0.25 + 0.25 * (out_of_scope if reason == "drift" else 1.0 - confidence)
+
+
+def urgency_under(manifest: Manifest, label: str, confidence: float, out_of_scope: float) -> float:
+    """Return the place of an item, 0 to 1, if this version of the model had made its prediction: it may be sure."""
+    limit = SCOPE_LIMIT if manifest.scope_threshold is None else manifest.scope_threshold
+    doubted = out_of_scope > limit or confidence < manifest.thresholds.get(label, 0.0)
+    return urgency("low_confidence" if doubted else "audit", confidence, out_of_scope)

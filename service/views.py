@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.roles import Caller
+from feedback.deployments import Deployment, list_deployments, taken_back
+from feedback.pins import list_pins
 from feedback.runs import Judged, gate_of
 from feedback.store import Store
+from feedback.watches import list_watches
 from service.artifact import Manifest, Risk
 from service.live import LiveModels
 from service.model_store import list_versions
+from service.watch_view import WatchView, describe_watch
 
 
 class TaskLabel(BaseModel):
@@ -61,6 +65,7 @@ class VersionView(BaseModel):
 
     version: str
     live: bool
+    pinned: bool
     revision: int
     method: str
     created_at: str
@@ -68,6 +73,7 @@ class VersionView(BaseModel):
     gate: GateView
     base: str
     snapshot_sha256: str
+    taken_back: str | None = Field(description="Why the watch took it back; null: it did not.")
 
 
 class ModelsView(BaseModel):
@@ -76,6 +82,7 @@ class ModelsView(BaseModel):
     task: str
     live_version: str | None
     versions: list[VersionView]
+    watch: WatchView | None = Field(description="How the live version does; null: no scheduler has looked yet.")
 
 
 def describe_tasks(live: LiveModels, caller: Caller) -> dict[str, object]:
@@ -111,16 +118,26 @@ async def describe_models(live: LiveModels, store: Store, task: str) -> dict[str
     live.folder(task)
     manifests = await asyncio.to_thread(list_versions, task)
     judged = await asyncio.to_thread(gate_of, store, task)
+    pinned = {pin.version for pin in await asyncio.to_thread(list_pins, store, task)}
     live_version = live.version(task)
+    back = taken_back(await asyncio.to_thread(list_deployments, store, task))
+    watches = await asyncio.to_thread(list_watches, store, [task])
     return {
         "task": task,
         "live_version": live_version,
-        "versions": [describe_version(one, live_version, judged.get(one.version)) for one in manifests],
+        "versions": [
+            describe_version(one, live_version, judged.get(one.version), back.get(one.version))
+            | {"pinned": one.version in pinned}
+            for one in manifests
+        ],
+        "watch": describe_watch(watches.get(task)),
     }
 
 
-def describe_version(manifest: Manifest, live_version: str | None, judged: Judged | None = None) -> dict[str, object]:
-    """Return what is shown of one version; `judged` is what the gate said of it since it was made."""
+def describe_version(
+    manifest: Manifest, live_version: str | None, judged: Judged | None = None, back: Deployment | None = None
+) -> dict[str, object]:
+    """Return what is shown of one version: what the gate said of it since it was made, and what took it back."""
     return {
         "version": manifest.version,
         "live": manifest.version == live_version,
@@ -131,6 +148,7 @@ def describe_version(manifest: Manifest, live_version: str | None, judged: Judge
         "gate": _gate(manifest, judged),
         "base": manifest.base.name,
         "snapshot_sha256": manifest.snapshot_sha256,
+        "taken_back": back.reason if back else None,
     }
 
 

@@ -22,18 +22,24 @@ from feedback.reports import REPORT, forward_reports
 from feedback.spool import Spool
 from feedback.store import Store, open_store
 from service.admin_key import AdminKey
+from service.answers import Answers
 from service.batcher import Batcher
 from service.callers import Callers
+from service.canary import Canary
 from service.demo_sign import DemoSign
+from service.filling import FillingBatcher
 from service.forwarder import Forwarder
 from service.housekeeping import Housekeeping, usual_duties
 from service.live import LiveModels
-from service.metrics import Metrics
+from service.metrics import FLUSH_S, Metrics
 from service.predictor import Predictor
 from service.queue_metrics import QueueMetrics
 from service.recorder import Recorder
 from service.recordings import Recordings
 from service.run_metrics import RunMetrics
+from service.shadow import Shadow
+from service.trial_metrics import TrialMetrics
+from service.watch_metrics import WatchMetrics
 from service.webhooks import Sender
 from tasks.declaration import Task
 
@@ -57,12 +63,16 @@ class Worker:
         self.metrics = Metrics(REGISTRY)
         self.queue_metrics = QueueMetrics(REGISTRY)
         self.run_metrics = RunMetrics(REGISTRY)
+        self.watch_metrics = WatchMetrics(REGISTRY)
+        self.trial_metrics = TrialMetrics(REGISTRY)
         self.live = LiveModels(settings, self.store, self.metrics)
-        self.batcher = Batcher(
+        gathers = Batcher if self.live.runner == "cpu" else FillingBatcher
+        self.batcher = gathers(
             self.metrics,
             max_queue=settings.max_queue,
             batch_tokens=settings.batch_tokens,
             timeout_s=settings.request_timeout,
+            answers=Answers(settings.answer_cache, self.metrics) if settings.answer_cache else None,
         )
         self.spool = Spool(settings.home / "spool.sqlite3")
         self.recorder = Recorder(self.store, self.spool, self.metrics)
@@ -72,7 +82,9 @@ class Worker:
         self.demo_sign = DemoSign(self.store)
         recorder = self.recorder if settings.record == "all" else None
         recordings = Recordings(Random(), settings.workers)  # noqa: S311 - chance for sampling, not for secrets
-        self.predictor = Predictor(self.live, self.batcher, recorder, recordings, self.metrics)
+        self.shadow = Shadow(self.batcher, self.live.counts)
+        canary = Canary(self.batcher, self.shadow, self.live.counts)
+        self.predictor = Predictor(self.live, self.batcher, canary, recorder, recordings, self.metrics)
         self._watches: list[asyncio.Task[None]] = []
 
     @property
@@ -86,6 +98,8 @@ class Worker:
         await asyncio.to_thread(self.callers.refresh)
         self._watches = [asyncio.create_task(self.live.watch()), asyncio.create_task(self.callers.watch())]
         self._watches += [asyncio.create_task(self.sender.run()), asyncio.create_task(self.demo_sign.watch())]
+        self._watches += [asyncio.create_task(self.shadow.watch()), asyncio.create_task(self.live.counts.watch())]
+        self._watches.append(asyncio.create_task(self._count()))
         self.recorder.start()
         self.forwarder.start({PREDICTION: forward_predictions, REPORT: forward_reports(self.declared)})
         self.housekeeping.start()
@@ -106,8 +120,15 @@ class Worker:
         await asyncio.to_thread(self.recorder.close)
         with suppress(UnavailableError):
             await asyncio.to_thread(self.callers.write_uses)
+            await asyncio.to_thread(self.live.counts.flush)
+        self.metrics.flush()
         self.spool.close()
         self.store.close()
+
+    async def _count(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            self.metrics.flush()
 
     def declared(self) -> dict[str, Task]:
         """Return every served task as it is declared now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -226,6 +227,15 @@ class Retrain(_Declared):
     quiet_hours: DayHours | None = Field(
         None, description="Hours of the day in which no run begins by itself, such as `08:00-18:00`."
     )
+    audit_below: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Accuracy on live traffic under which a full run begins: its whole 95 % interval lies below.",
+    )
+    drift_above: float | None = Field(
+        None, ge=0.05, le=10, description="Population stability index from which a full run begins; 0.25 is usual."
+    )
     start: Literal["base", "champion"] = Field(
         "base", description="What a full run fine-tunes: the base encoder, or the live version's own."
     )
@@ -249,6 +259,73 @@ class Retrain(_Declared):
     )
 
 
+class TrialPlan(_Declared):
+    """How a candidate that passed the gate is tried on live traffic before it takes the champion's place."""
+
+    shadow_share: float = Field(
+        0.0, ge=0, le=1, description="Share of the texts that the candidate scores too, unseen; 0: no shadow."
+    )
+    shadow_minutes: float = Field(60.0, ge=0, description="Minutes that the shadow lasts at least.")
+    shadow_texts: int = Field(500, ge=1, description="Texts that it has scored by then at least.")
+    least_agreement: float = Field(
+        0.0, ge=0, lt=1, description="Share of the texts to which both give the same label; the shadow fails below it."
+    )
+    canary_shares: list[float] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Shares of the requests that the candidate answers, one after the other, such as `[0.05, 0.25]`; "
+        "empty: no canary.",
+    )
+    canary_minutes: float = Field(60.0, ge=0, description="Minutes that each step of the canary lasts at least.")
+    canary_texts: int = Field(500, ge=1, description="Texts that the candidate has answered in it by then at least.")
+    error_rise: float = Field(
+        0.001, ge=0, le=1, description="By how much the candidate may fail at a larger share of the requests."
+    )
+    correction_rise: float = Field(
+        0.01, ge=0, le=1, description="By how much a larger share of its predictions may be corrected by people."
+    )
+    alpha: float = Field(
+        0.01, gt=0, lt=0.5, description="How often at most each of these limits fails an equal candidate by chance."
+    )
+    most_hours: float = Field(
+        72.0, gt=0, description="Hours after which a shadow or canary that has seen too little is given up."
+    )
+    fast: bool = Field(True, description="Whether candidates of fast runs are tried too, or go live at once.")
+
+    @model_validator(mode="after")
+    def _check_shares(self) -> TrialPlan:
+        """Refuse shares that do not rise, or that leave the champion nothing to be compared by."""
+        shares = self.canary_shares
+        if any(not 0 < share < 1 for share in shares):
+            raise ValueError(f"canary_shares is {shares}; each must be above 0 and below 1, such as [0.05, 0.25]")
+        if any(later <= earlier for earlier, later in pairwise(shares)):
+            raise ValueError(f"canary_shares is {shares}; each must be above the one before, such as [0.05, 0.25]")
+        return self
+
+
+class Watch(_Declared):
+    """How the live version is watched, and when it is taken back."""
+
+    hours: float = Field(
+        48.0, ge=0, le=720, description="Hours after going live in which a version may be taken back; 0: never."
+    )
+    margin: float = Field(
+        0.05, ge=0, le=1, description="Loss of accuracy on live traffic up to which a version is not taken back."
+    )
+    reports: float = Field(
+        2.0, ge=1, le=1e6, description="The same for reports that a prediction was wrong: times as many as before."
+    )
+    labels: float = Field(
+        1.0, ge=0, le=100, description="The same for the population stability index of its labels; 0: not looked at."
+    )
+    alpha: float = Field(
+        0.05, gt=0, lt=0.5, description="How often at most a version that is as good is taken back by chance."
+    )
+    drift_texts: int = Field(
+        500, ge=100, le=20_000, description="Predictions at least, first and latest ones, that drift is told from."
+    )
+
+
 class Task(_Declared):
     """Something to classify, as declared under one revision."""
 
@@ -268,6 +345,8 @@ class Task(_Declared):
     reports: Reports = Field(default_factory=Reports)
     gate: GateLimits = Field(default_factory=GateLimits)
     retrain: Retrain = Field(default_factory=Retrain)
+    trial: TrialPlan = Field(default_factory=TrialPlan)
+    watch: Watch = Field(default_factory=Watch)
 
     @model_validator(mode="after")
     def _check_labels(self) -> Task:

@@ -54,3 +54,18 @@ def _read(path: Path, redact: Redactor) -> dict[str, list[str]]:
             if len(texts) < _KEPT and text not in texts:
                 texts.append(redact(text))
     return found
+
+
+def base_texts(folder: TaskFolder, most: int) -> list[str]:
+    """Return up to `most` texts of the task's training data, as they stand and spread over the file.
+
+    None where it has no such file, or it cannot be read: that is said where it is trained from.
+    """
+    try:
+        with folder.train_file.open(encoding="utf-8-sig", newline="") as file:
+            rows = [row.get("text") or "" for row in islice(csv.DictReader(file), _READ)]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+    texts = [text for text in rows if text_fault(text) is None]
+    step = max(1, len(texts) // most)
+    return texts[::step][:most]

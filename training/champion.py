@@ -10,15 +10,15 @@ import numpy as np
 
 from core.errors import ModelError
 from core.settings import Settings
-from service.artifact import FP32, INT8, TOKENIZER, Manifest, read_manifest, sha256_of, verify_files
+from service.artifact import FP32, HEAD, INT8, TOKENIZER, Manifest, read_manifest, sha256_of, verify_files
 from service.classifier import softmax
 from service.encoding import Encoder, Encoding, load_encoder
+from service.head import Head, load_head
 from service.model_store import version_folder
 from service.runner import Floats, OrtRunner
 from tasks.declaration import Task
 from training.embedding_cache import EmbeddingCache
 from training.graph_head import encoder_hash, read_head
-from training.head import Head
 from training.inference import run_all
 
 
@@ -75,11 +75,13 @@ def open_champion(settings: Settings, task: Task, version: str) -> Champion:
             "run a full retraining"
         )
     # Texts of equal tokens have equal embeddings: the tokenizer and the length matter as much as the graph.
-    encoder = f"{encoder_hash(folder)[:32]}-{sha256_of(folder / TOKENIZER)[:8]}-{manifest.max_length}"
+    graph = manifest.encoder or encoder_hash(folder)
+    encoder = f"{graph[:32]}-{sha256_of(folder / TOKENIZER)[:8]}-{manifest.max_length}"
+    head = load_head(folder / HEAD) if manifest.encoder else read_head(folder)
     return Champion(
         folder,
         manifest,
-        _in_todays_order(read_head(folder), manifest, task),
+        _in_todays_order(head, manifest, task),
         load_encoder(folder / TOKENIZER, manifest.max_length),
         EmbeddingCache(settings.home, encoder),
     )

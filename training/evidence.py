@@ -13,17 +13,19 @@ from core.settings import Settings
 from feedback.measuring import count_gold_uses
 from feedback.pins import list_pins
 from feedback.store import Store
-from service.artifact import FP32, INT8
+from service.artifact import FP32, served_bytes
+from service.encoders import Encoders
 from tasks.catalogue import TaskFolder
 from tasks.declaration import Task
 from training.clean import snapshot_hash
 from training.evidence_texts import Asked, ReviewedTexts, audit_texts, gold_texts
 from training.gate import Evidence
+from training.kept_arrays import kept_array
 from training.near import TWIN, groups
 from training.paired import Ints, Pair
 from training.paired_files import keep_pair
 from training.plausible import NewAnswers
-from training.scored import Advance, Scored, Scorer
+from training.scored import GOLD_FOLDER, Advance, Scored, Scorer
 from training.snapshot_rows import Snapshot
 from training.timed import TIMED_TEXTS, time_both
 
@@ -45,8 +47,10 @@ class _Models:
         """Return what both say of texts; None where there are none."""
         if not len(asked):
             return None
-        said = [model.score(asked.texts, self.advance) for model in (self.champion, self.candidate)]
-        return _pair(asked, groups(asked.texts, TWIN), said[0], said[1])
+        made = self.champion.compute(asked.texts, self.advance)
+        alike = self.champion.encoder is not None and self.champion.encoder == self.candidate.encoder
+        said = self.candidate.judge(*made) if alike else self.candidate.score(asked.texts, self.advance)
+        return _pair(asked, groups(asked.texts, TWIN), self.champion.judge(*made), said)
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class _Gold:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Contest:
     """A candidate against the champion of the task in `folder`, both by their versions.
 
     `snapshot` is what the candidate has learnt from, and holds the gold set that was kept out of it. `folds` are
@@ -80,14 +84,14 @@ class Trial:
 
 
 def gather_evidence(
-    settings: Settings, store: Store, trial: Trial, advance: Advance = lambda _: None, *, keep: Path | None = None
+    settings: Settings, store: Store, contest: Contest, advance: Advance = lambda _: None, *, keep: Path | None = None
 ) -> Evidence:
     """Ask champion and candidate about the same texts, just as they are served.
 
     Args:
         settings: where answers to gold are kept.
         store: what people said, and which versions are pinned.
-        trial: who is compared, and what they have learnt from.
+        contest: who is compared, and what they have learnt from.
         advance: told the number of texts of each part done.
         keep: a folder for the compared answers, as `.npz` files without texts.
 
@@ -96,11 +100,15 @@ def gather_evidence(
         NotFoundError: the model store does not hold one of them.
         UnavailableError: the store is away.
     """
-    task, snapshot, cache = trial.folder.task, trial.snapshot, settings.home / "cache" / "gold"
-    champion, candidate = (Scorer(task, version, cache) for version in (trial.champion, trial.candidate))
+    task, snapshot, cache = contest.folder.task, contest.snapshot, settings.home / GOLD_FOLDER
+    encoders = Encoders()
+    champion, candidate = (
+        Scorer(task, version, cache, encoders=encoders) for version in (contest.champion, contest.candidate)
+    )
     models = _Models(task, champion, candidate, cache, advance)
-    gold = _ask_gold(models, gold_texts(task, snapshot.gold))
-    pinned = _best_pinned(models, gold, trial, [one.version for one in list_pins(store, task.name)])
+    asked = gold_texts(task, snapshot.gold)
+    gold = _ask_gold(models, asked, gold_groups(settings, asked))
+    pinned = _best_pinned(models, gold, contest, [one.version for one in list_pins(store, task.name)])
     reviewed = ReviewedTexts(store, task, snapshot, champion.classifier.manifest.snapshot_sha256)
     gold_sha256 = snapshot_hash(snapshot.gold)
     timed = [row.text for row in snapshot.rows[:TIMED_TEXTS]]
@@ -108,7 +116,7 @@ def gather_evidence(
     parity, parity_rows = _parity(models, gold)
     evidence = Evidence(
         gold=gold.pair,
-        folds=trial.folds,
+        folds=contest.folds,
         audit=models.ask(audit_texts(store, task, snapshot)),
         corrections=models.ask(reviewed.corrections()),
         ancestor=None if pinned is None else _pair(gold.asked, gold.groups, pinned[1], gold.candidate),
@@ -116,8 +124,8 @@ def gather_evidence(
         parity_rows=parity_rows,
         champion_ms=champion_ms,
         candidate_ms=candidate_ms,
-        champion_bytes=(champion.folder / INT8).stat().st_size,
-        candidate_bytes=(candidate.folder / INT8).stat().st_size,
+        champion_bytes=served_bytes(champion.folder),
+        candidate_bytes=served_bytes(candidate.folder),
         gold_uses=count_gold_uses(store, task.name, gold_sha256),
         labels=task.label_names,
         answers=_new_answers(models, gold, reviewed),
@@ -135,18 +143,23 @@ def keep_evidence(evidence: Evidence, folder: Path) -> None:
         keep_pair(folder / f"{name}.npz", getattr(evidence, name))
 
 
-def _ask_gold(models: _Models, asked: Asked) -> _Gold:
+def gold_groups(settings: Settings, asked: Asked) -> Ints:
+    """Return the group of near-copies of each gold text, `(n,)`; they are worked out once for the same texts."""
+    return kept_array(settings.home / "cache" / "groups", (asked.texts,), lambda: groups(asked.texts, TWIN))
+
+
+def _ask_gold(models: _Models, asked: Asked, alike: Ints) -> _Gold:
     said = [model.score_gold(asked.texts, models.advance) for model in (models.champion, models.candidate)]
-    return _Gold(asked, groups(asked.texts, TWIN), said[0], said[1])
+    return _Gold(asked, alike, said[0], said[1])
 
 
-def _best_pinned(models: _Models, gold: _Gold, trial: Trial, versions: Sequence[str]) -> tuple[str, Scored] | None:
+def _best_pinned(models: _Models, gold: _Gold, contest: Contest, versions: Sequence[str]) -> tuple[str, Scored] | None:
     """Return the pinned version that has most gold rows right, of the latest five that can still be loaded.
 
     None where no version but champion and candidate is pinned, or there is no gold set.
     """
     found = []
-    for version in sorted(set(versions) - {trial.champion, trial.candidate})[-_MOST_PINNED:]:
+    for version in sorted(set(versions) - {contest.champion, contest.candidate})[-_MOST_PINNED:]:
         try:
             said = Scorer(models.task, version, models.cache).score_gold(gold.asked.texts, models.advance)
         except (NotFoundError, ModelError):

@@ -22,7 +22,8 @@ from optimum.onnxruntime.configuration import AutoQuantizationConfig
 from optimum.utils import NormalizedTextConfig
 from transformers import PretrainedConfig
 
-from service.artifact import FP32, INT8
+from service.artifact import FP32
+from training.graph_file import save_int8
 from training.model import Network
 
 OPSET = 18
@@ -66,7 +67,7 @@ def _quantise(folder: Path, config: PretrainedConfig) -> None:
     with TemporaryDirectory(dir=folder) as work:
         # Optimum writes its own configuration files beside the graph; only the graph is wanted.
         made = ORTQuantizer(folder / FP32, config=config).quantize(how, work, file_suffix="int8")
-        next(Path(made).glob("*.onnx")).replace(folder / INT8)
+        save_int8(onnx.load(next(Path(made).glob("*.onnx"))), folder)
 
 
 def _nodes_kept_exact(graph: onnx.GraphProto) -> list[str]:

@@ -19,6 +19,7 @@ import numpy as np
 from core.settings import Settings
 from service.artifact import NOTICE, SCOPE, TOKENIZER, Manifest, read_metrics, write_manifest
 from service.classifier import Classified, Scores, softmax
+from service.head import Head
 from service.runner import Floats
 from service.scope import ScopeStatistics, load_scope
 from tasks.catalogue import TaskFolder
@@ -29,7 +30,7 @@ from training.evaluate import Evaluation, compare, rows_known
 from training.fast_rows import FastRows, lay_out_rows
 from training.fitted import Fitted
 from training.graph_head import put_head
-from training.head import Head, refit_head
+from training.head import refit_head
 from training.held_out import HeldOut, find_held_out, keep_held_out
 from training.paired import OUTSIDE
 from training.parity import Parity, check_parity

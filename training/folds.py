@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from service.artifact import SCOPE, Manifest
 from service.classifier import softmax
+from service.head import Head
 from service.runner import Floats
 from service.scope import ScopeStatistics, load_scope
 from training.fast import Fast, is_frozen, refit
 from training.fast_rows import FastRows, Flags
-from training.head import Head, refit_head
+from training.head import refit_head
 from training.near import ALIKE, TWIN, groups
 from training.paired import OUTSIDE, Pair, Said
 

@@ -17,7 +17,8 @@ from onnx import numpy_helper
 
 from core.errors import ModelError
 from service.artifact import FP32, INT8
-from training.head import Head
+from service.head import Head
+from training.graph_file import save_int8
 
 _EMBEDDING, _LOGITS = "embedding", "logits"
 """Outputs of a graph: what the head reads, and what it gives."""
@@ -35,11 +36,16 @@ def read_head(folder: Path) -> Head:
 
 
 def encoder_hash(folder: Path) -> str:
-    """Return the SHA-256 of the int8 graph in `folder` without its head: what its embeddings depend on."""
+    """Return the SHA-256 of the int8 graph in `folder` without its head: what its embeddings depend on.
+
+    It does not depend on the number of labels either, which the graph tells of in the shapes of its outputs.
+    """
     model = onnx.load(folder / INT8)
     place = _find(model.graph, folder)
     place.weight.Clear()
     place.bias.Clear()
+    for told in (model.graph.output, model.graph.value_info):
+        del told[:]
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
 
 
@@ -49,12 +55,16 @@ def put_head(source: Path, target: Path, head: Head) -> None:
     Raises:
         ModelError: a graph has no linear head between `embedding` and `logits`, or one of another shape.
     """
-    for file in (FP32, INT8):
-        model = onnx.load(source / file)
-        place = _find(model.graph, source)
-        _replace(place.weight, head.weight if place.by_label else head.weight.T)
-        _replace(place.bias, head.bias)
-        onnx.save(model, target / file)
+    onnx.save(_with_head(source, FP32, head), target / FP32)
+    save_int8(_with_head(source, INT8, head), target)
+
+
+def _with_head(source: Path, file: str, head: Head) -> onnx.ModelProto:
+    model = onnx.load(source / file)
+    place = _find(model.graph, source)
+    _replace(place.weight, head.weight if place.by_label else head.weight.T)
+    _replace(place.bias, head.bias)
+    return model
 
 
 def _replace(tensor: onnx.TensorProto, array: NDArray[np.float32]) -> None:

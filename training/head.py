@@ -7,29 +7,15 @@ is where the loss of those rows is least ("Learning without forgetting", Li and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize  # type: ignore[import-untyped]
 
+from service.head import Head
 from service.runner import Floats
 
 _ITERATIONS = 200
 _TOLERANCE = 1e-5
-
-
-@dataclass(frozen=True)
-class Head:
-    """A linear head: `weight` `(n_labels, width)` and `bias` `(n_labels,)`, float32."""
-
-    weight: Floats
-    bias: Floats
-
-    def logits(self, embeddings: Floats) -> Floats:
-        """Return logits `(n_texts, n_labels)` of `embeddings` `(n_texts, width)`."""
-        found: Floats = embeddings @ self.weight.T + self.bias
-        return found
 
 
 def refit_head(

@@ -1,4 +1,4 @@
-"""Retrain a task: snapshot → learn → gate → promote.
+"""Retrain a task: snapshot → learn → gate → promote, after a trial where the task asks for one.
 
 Each step is noted in the run when it is done, and finds what was done before: a process that was killed anywhere is
 gone on for by the next. Nothing is live before the last transaction, and then all of it is.
@@ -24,13 +24,15 @@ from feedback.promotion import promote_run
 from feedback.run_queue import ask_for_run, end_run, move_run, take_run
 from feedback.runs import Run, open_runs
 from feedback.store import Store
+from feedback.trial_moves import begin_trial
 from service.model_store import new_version, version_folder
 from tasks.catalogue import TaskFolder
 from training.candidate import Candidate, learn_candidate
-from training.evidence import Trial, gather_evidence
+from training.evidence import Contest, gather_evidence
 from training.gate import judge
 from training.heartbeat import working_on
 from training.job import Asked, Job
+from training.on_trial import Advance
 from training.outcomes import figures_of, nothing_new, refusal
 from training.paired_files import keep_pair, kept_pair
 from training.progress import Stages
@@ -38,6 +40,9 @@ from training.run_files import FOLDS, run_folder
 from training.run_report import RunStory, write_run_report
 from training.snapshot import read_snapshot, take_snapshot
 from training.snapshot_rows import Snapshot
+from training.tidy import tidy_up
+from training.trackers import track_run
+from training.trials import first_part
 
 logger = logging.getLogger("regrade.retrain")
 
@@ -51,9 +56,10 @@ _MOST_CHAMPIONS = 3
 def retrain(
     settings: Settings, store: Store, caller: Caller, folder: TaskFolder, asked: Asked, *, shown: bool = True
 ) -> Run:
-    """Work on a run of the task in `folder` until it is over, here and now; return it.
+    """Work on a run of the task in `folder` until it is over or on trial, here and now; return it.
 
-    A run that was interrupted is gone on with first; one that waits already and asks for the same is this one.
+    What is on trial is advanced first, and returned if it is on trial still. A run that was interrupted is gone on with
+    first; one that waits already and asks for the same is this one.
 
     Raises:
         ConflictError: another process works on the task, or it has no live model.
@@ -62,6 +68,9 @@ def retrain(
     """
     task = folder.task.name
     _champion(store, task)
+    tried = Advance(store).task(folder)
+    if tried is not None:
+        return tried
     with working_on(store, task) as heart, Stages(shown=shown, told=heart.tell) as stages:
         mine = _interrupted(store, task, asked) or ask_for_run(
             store, caller, task, asked.mode, asked.trigger, promote=asked.promote
@@ -69,7 +78,7 @@ def retrain(
         job = Job(settings, store, folder, heart, stages, asked.again)
         while (run := take_run(store, task, heart.holder, mine.id)) is not None:
             done = work(job, run)
-            if done.id == mine.id:
+            if done.id == mine.id or done.status == "on_trial":
                 return done
     raise ConflictError(f"run {mine.id} of {task} was ended elsewhere; `regrade runs show {mine.id}` shows how")
 
@@ -97,11 +106,11 @@ def retrain_queued(settings: Settings, store: Store, folder: TaskFolder) -> Run 
 
 
 def work(job: Job, run: Run) -> Run:
-    """Work on `run` until it is over; what fails it is noted in it, and raised."""
+    """Work on `run` until it is over or on trial; what fails it is noted in it, and raised."""
     job.heart.follow(run.id)
     try:
         _check_attempts(run)
-        return _line(job, run)
+        done = _line(job, run)
     except (LeaseLostError, UnavailableError):
         raise  # somebody goes on with it
     except RegradeError as error:
@@ -113,6 +122,9 @@ def work(job: Job, run: Run) -> Run:
         raise
     finally:
         job.heart.follow(None)
+    track_run(job, done)
+    tidy_up(job)
+    return done
 
 
 def _check_attempts(run: Run) -> None:
@@ -168,8 +180,8 @@ def _gate(job: Job, run: Run, snapshot: Snapshot, candidate: Candidate) -> Run:
         return run
     folder = run_folder(job.settings, run.id)
     with job.stages.stage("gather evidence") as advance:
-        trial = Trial(job.folder, snapshot, champion, str(run.version), candidate.folds)
-        evidence = gather_evidence(job.settings, job.store, trial, advance, keep=folder)
+        contest = Contest(job.folder, snapshot, champion, str(run.version), candidate.folds)
+        evidence = gather_evidence(job.settings, job.store, contest, advance, keep=folder)
     with job.stages.stage("judge"):
         verdict = judge(evidence, job.folder.task.gate)
         now = replace(run, champion=champion)
@@ -189,6 +201,9 @@ def _promote(job: Job, run: Run) -> Run | None:
     if not run.promote:
         said = f"{run.version} passed the gate, and waits to be promoted"
         return end_run(job.store, run, job.heart.holder, "passed", said)
+    part = first_part(job.folder.task.trial, run.mode)
+    if part is not None:
+        return begin_trial(job.store, run, job.heart.holder, part.kind, part.share)
     said = f"{run.version} passed the gate and is live"
     return promote_run(job.store, run, job.heart.holder, version_folder, said)
 

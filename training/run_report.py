@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from feedback.runs import Run
+from service.run_store import RUN_REPORT
 from tasks.declaration import Task
 from training.candidate import Candidate
 from training.charts import reliability_chart
@@ -20,8 +21,6 @@ from training.report import environment
 from training.run_charts import gain_chart, label_chart
 from training.run_tables import bins_of, flips, label_changes
 from training.snapshot_rows import Snapshot
-
-REPORT = "report.html"
 
 _MOST_ASIDE = 200
 
@@ -68,9 +67,9 @@ def write_run_report(folder: Path, task: Task, story: RunStory) -> Path:
             ),
         )
     )
-    draft = folder / f".{REPORT}.{os.getpid()}"
+    draft = folder / f".{RUN_REPORT}.{os.getpid()}"
     draft.write_text(content, encoding="utf-8")
-    return draft.replace(folder / REPORT)
+    return draft.replace(folder / RUN_REPORT)
 
 
 def _figures(verdict: Verdict, name: str) -> dict[str, Any]:

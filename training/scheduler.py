@@ -16,9 +16,12 @@ from core.settings import Settings
 from feedback.new_reviews import read_known
 from feedback.run_leases import find_holder
 from feedback.run_queue import add_run, lock_runs
-from feedback.runs import Run, open_runs
+from feedback.runs import Run, runs_to_work_on
 from feedback.store import Store
 from tasks.catalogue import TaskFolder, find_tasks
+from training.on_trial import Advance
+from training.readiness import Readiness
+from training.reorder import QueueOrder
 from training.snapshot_erasure import settle_erasures
 from training.triggers import due
 
@@ -45,6 +48,9 @@ class Scheduler:
         self._settings = settings
         self._store = store
         self._work = work
+        self._trials = Advance(store)
+        self._order = QueueOrder(settings, store)
+        self._ready = Readiness(settings, store, lambda: bool(runs_to_work_on(store)))
         self._tasks: dict[str, TaskFolder] = {}
         self._looked_at = float("-inf")
 
@@ -62,7 +68,7 @@ class Scheduler:
             stop.wait(POLL_S)
 
     def look(self) -> None:
-        """Ask for what is due, and work on one run of each task that waits or was interrupted.
+        """Ask for what is due, and work on one run of each task that waits or was interrupted; then see to the queues.
 
         What was erased is taken out of files of snapshots, which services cannot do.
 
@@ -73,14 +79,18 @@ class Scheduler:
         if time.monotonic() - self._looked_at >= TRIGGERS_S:
             settle_erasures(self._store, self._settings.home)
             self._tasks = dict(find_tasks(self._settings))
+            self._trials.all(self._tasks)
             for folder in self._tasks.values():
                 self.ask_if_due(folder)
             self._looked_at = time.monotonic()
         seen: set[str] = set()
-        for run in sorted(open_runs(self._store), key=lambda run: run.status == "queued"):  # interrupted ones first
+        for run in runs_to_work_on(self._store):
             if run.task in self._tasks and run.task not in seen and find_holder(self._store, run.task) is None:
                 seen.add(run.task)
                 self._work_on(self._tasks[run.task], run)
+        if not seen:
+            self._order.keep(self._tasks)
+            self._ready.keep(self._tasks)
 
     def ask_if_due(self, folder: TaskFolder) -> Run | None:
         """Ask for a run of the task in `folder` if one is due; each trigger counts once, however many look."""

@@ -19,6 +19,7 @@ from core.text import text_hash
 from feedback.snapshot_erasures import FOLDER, Tombstone, Unsettled, list_unsettled, settle
 from feedback.store import Store
 from training.embedding_cache import forget_embeddings
+from training.scored import forget_gold
 from training.snapshot_file import DRAFT, read_records, rewrite
 
 logger = logging.getLogger("regrade.snapshots")
@@ -38,8 +39,8 @@ class Settled:
 def settle_erasures(store: Store, home: Path) -> Settled:
     """Carry out the erasures that files of snapshots under `home` wait for.
 
-    Embeddings of the texts go too. It goes on where an interrupted one ended. A file that cannot be read is removed: it
-    may hold what is erased, and is of no use.
+    Embeddings of the texts go too, and all that is kept of gold sets. It goes on where an interrupted one ended. A file
+    that cannot be read is removed: it may hold what is erased, and is of no use.
 
     Raises:
         DataError: a file cannot be written.
@@ -58,6 +59,7 @@ def settle_erasures(store: Store, home: Path) -> Settled:
             left[path.stem] = tombstone
     _drop_drafts(home)
     forget_embeddings(home, hashes)
+    forget_gold(home)
     return Settled(gone, settle(store, [one.erasure_id for one in unsettled], left))
 
 

@@ -22,6 +22,7 @@ from training.report import write_report
 from training.rows import RowFault
 from training.sources import gather
 from training.split import Division, divide
+from training.trackers import track_version
 from training.version import Origin, draft_manifest
 
 
@@ -87,6 +88,7 @@ def train(
         with stages.stage("save"):
             save_version(made)
         report = write_report(settings.reports, manifest, findings)
+    track_version(settings, manifest.task, manifest.version)
     return Trained(manifest, report, findings.evaluation, sources.faults, sources.gold_faults, dict(stages.seconds))
 
 

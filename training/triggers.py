@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from feedback.new_reviews import Known
+from feedback.new_reviews import DRIFT, LOW_ACCURACY, Known
 from feedback.runs import RunMode
 from tasks.declaration import Retrain
 from tasks.moments import fires_between, is_within
@@ -47,7 +47,28 @@ def by_age(known: Known, when: Retrain) -> Due | None:
     return Due("fast", "old items") if known.now - known.oldest_new >= timedelta(hours=when.oldest_hours) else None
 
 
-TRIGGERS: Sequence[Trigger] = (by_cron, after_items_full, after_items_fast, by_age)
+def by_accuracy(known: Known, when: Retrain) -> Due | None:
+    """Begin a full run when the accuracy on live traffic has fallen under `audit_below`, once for each fall."""
+    wanted = when.audit_below is not None and _is_news(known.fell_at, known.fall_at) and _is_enough(known, when)
+    return Due("full", LOW_ACCURACY) if wanted else None
+
+
+def by_drift(known: Known, when: Retrain) -> Due | None:
+    """Begin a full run when traffic has drifted by `drift_above`, once each time that it does."""
+    wanted = when.drift_above is not None and _is_news(known.drifted_at, known.drift_at) and _is_enough(known, when)
+    return Due("full", DRIFT) if wanted else None
+
+
+def _is_news(since: datetime | None, asked: datetime | None) -> bool:
+    return since is not None and (asked is None or asked < since)
+
+
+def _is_enough(known: Known, when: Retrain) -> bool:
+    """Tell whether people have reviewed enough since the last full run that another would find out something."""
+    return known.new_since_full >= max(1, when.fast_after)
+
+
+TRIGGERS: Sequence[Trigger] = (by_cron, after_items_full, by_accuracy, by_drift, after_items_fast, by_age)
 """In the order in which they are asked: full runs first, as they learn all that a fast one would."""
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from service.artifact import FILES, METRICS, Base, Gate, Manifest, Method, sha256_of, write_manifest
+from service.artifact import FILES, HEAD, METRICS, WEIGHTS, Base, Gate, Manifest, Method, sha256_of, write_manifest
 from service.triage import scope_threshold
 from tasks.declaration import Task
 from training.evaluate import Evaluation, without_nan
 from training.fitted import Fitted
+from training.graph_head import encoder_hash, read_head
 from training.held_out import HELD_OUT
 from training.parity import Parity
 from training.risk import Thresholds
@@ -92,13 +93,15 @@ def draft_manifest(task: Task, version: str, temperature: float, origin: Origin)
 
 
 def seal(folder: Path, draft: Manifest, findings: Findings) -> Manifest:
-    """Write the figures and the final manifest into `folder`, whose other files are there already."""
+    """Write the figures, the head by itself and the final manifest into `folder`, whose other files are there."""
+    read_head(folder).save(folder / HEAD)
     (folder / METRICS).write_text(json.dumps(figures(findings), indent=1), encoding="utf-8")
     evaluation = findings.evaluation
     found = evaluation.headline if evaluation else findings.learned.calibration.headline
     summary = {name: value for name, value in found.items() if value == value}  # noqa: PLR0124 - leaves out NaN
-    digests = {name: sha256_of(folder / name) for name in (*FILES, HELD_OUT)}
-    manifest = draft.model_copy(update={"summary": summary, "files": digests, **triage_of(draft, findings)})
+    digests = {name: sha256_of(folder / name) for name in (*FILES, WEIGHTS, HEAD, HELD_OUT)}
+    known = {"summary": summary, "files": digests, "encoder": encoder_hash(folder)}
+    manifest = draft.model_copy(update={**known, **triage_of(draft, findings)})
     write_manifest(folder, manifest)
     return manifest
 

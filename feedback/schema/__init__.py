@@ -5,7 +5,16 @@ state of the queue: `items`, `slots`, `annotators`, `deliveries` and the counter
 """
 
 from feedback.schema.base import metadata
-from feedback.schema.learning import pins, quarantines, runs, snapshot_erasures, snapshot_items, snapshots
+from feedback.schema.learning import (
+    pins,
+    quarantines,
+    runs,
+    snapshot_erasures,
+    snapshot_items,
+    snapshots,
+    trial_figures,
+    trials,
+)
 from feedback.schema.outbox import deliveries, outbox, webhooks
 from feedback.schema.people import annotators, audit, erasures, keys, seals, sessions
 from feedback.schema.predictions import predictions, reports, texts, traffic
@@ -22,7 +31,7 @@ from feedback.schema.queue import (
     task_revisions,
     undoings,
 )
-from feedback.schema.serving import deployments, replies
+from feedback.schema.serving import deployments, replies, watches
 
 __all__ = [
     "annotators",
@@ -56,6 +65,9 @@ __all__ = [
     "task_revisions",
     "texts",
     "traffic",
+    "trial_figures",
+    "trials",
     "undoings",
+    "watches",
     "webhooks",
 ]

@@ -1,8 +1,8 @@
-"""Tables of serving: which version is live, and replies kept for idempotency keys."""
+"""Tables of serving: which version is live and how it does, and replies kept for idempotency keys."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
 from feedback.schema.base import Serial, TaskName, UtcTime, metadata
 
@@ -15,9 +15,23 @@ deployments = Table(
     Column("reason", Text, nullable=False),
     Column("actor", String(200), nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("how", String(20)),
     Index(None, "task", "id"),
 )
-"""Which version is live for a task, since when and why: append-only, the last row of a task counts."""
+"""Which version is live for a task, since when, why and how: append-only, the last row of a task counts. `how` is null
+where an earlier release wrote the row."""
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("task", TaskName, primary_key=True),
+    Column("deployment_id", Serial, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("computed_at", UtcTime, nullable=False),
+)
+"""How the live version of a task does, as the scheduler found it last: what it is held against, how often that was
+looked at, and drift. `step` counts the looks that were kept, so that of two schedulers one keeps its own."""
 
 replies = Table(
     "replies",

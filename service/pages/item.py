@@ -11,7 +11,11 @@ from core.roles import REVIEWERS
 from feedback.disputes import letters
 from feedback.item_links import item_links
 from feedback.item_view import find_item
+from feedback.lineage import trace
 from service.exchange import Incoming, Reply
+from service.lineage_view import describe_lineage
+from service.pages.lineage import run_ids
+from service.pages.reports import has_run_report
 from service.pages.site import Site
 from service.routing import Endpoint, Route
 from service.worker import Worker
@@ -38,9 +42,15 @@ class _ItemPage:
         task = self._worker.live.folder(item["task"]).task
         links = await asyncio.to_thread(item_links, self._worker.store, identifier, _MOST)
         answers = _answers(item["answers"], task)
+        known = await asyncio.to_thread(self._lineage, identifier)
         return await self._site.page(
-            incoming, "item.html.j2", task=task, item=item, answers=answers, links=links, most=_MOST
+            incoming, "item.html.j2", task=task, item=item, answers=answers, links=links, most=_MOST, **known
         )
+
+    def _lineage(self, identifier: str) -> dict[str, Any]:
+        found = describe_lineage(trace(self._worker.store, identifier, most=_MOST))
+        home = self._worker.settings.home
+        return {"found": found, "reports": {run for run in run_ids(found) if has_run_report(home, run)}}
 
     async def _find(self, incoming: Incoming, identifier: str) -> dict[str, Any]:
         unknown = f"no item {identifier[:100]!r}"

@@ -6,7 +6,20 @@ import asyncio
 
 from core.errors import NotFoundError
 from service.exchange import Incoming, Reply
-from service.pages import adjudication, admin, admin_service, bulk, desk, home, item, reports, sign_in, task, try_it
+from service.pages import (
+    adjudication,
+    admin,
+    admin_service,
+    bulk,
+    desk,
+    home,
+    item,
+    lineage,
+    reports,
+    sign_in,
+    task,
+    try_it,
+)
 from service.pages.site import Site
 from service.routing import Endpoint, Route
 from service.worker import Worker
@@ -24,6 +37,7 @@ def page_routes(worker: Worker, site: Site) -> list[Route]:
         *reports.routes(worker, site),
         *try_it.routes(worker, site),
         *item.routes(worker, site),
+        *lineage.routes(worker, site),
         *admin_service.routes(worker, site),
         *admin.routes(worker, site),
         Route("/app/static/{version}/{name}", {"GET": Endpoint(_Files(site).send, roles=None)}),

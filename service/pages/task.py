@@ -4,34 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from core.errors import ModelError, NotFoundError
 from core.roles import ANNOTATORS
-from feedback.deployments import Deployment, live_deployments
+from feedback.deployments import Deployment, list_deployments, live_deployments, taken_back, ways_back
+from feedback.pins import list_pins
+from feedback.quarantines import list_quarantines
 from feedback.recent import Latest, Recent, latest_predictions
-from feedback.runs import gate_of
+from feedback.runs import gate_of, list_runs
 from feedback.sampling import Estimate
 from feedback.stats import QueueStats, queue_stats
 from feedback.summaries import Summary, read_summaries
+from feedback.watches import list_watches
 from service.artifact import Manifest, read_metrics
 from service.exchange import Incoming, Reply
 from service.model_store import list_versions, version_folder
 from service.pages import figures
 from service.pages.assets import CHARTS
 from service.pages.left_out import unwanted_styles
-from service.pages.reports import report_file, triage_file
+from service.pages.reports import has_run_report, report_file, triage_file
 from service.pages.site import Site
 from service.plan import make_plan, trade_off_of
 from service.routing import Endpoint, Route
+from service.trial_views import read_trials
 from service.views import describe_version
 from service.worker import Worker
 from tasks.declaration import Task
 
 LATEST = 2_000
 """Predictions that the histogram and the reasons look at."""
+
+_RUNS = 8
+"""Runs that are shown, the newest."""
 
 _TRAFFIC = 1_000.0
 """Predictions a day for which the trade-off is told where no traffic is known yet."""
@@ -92,6 +100,7 @@ class _TaskPage:
         task = self._worker.live.folder(incoming.parameters["task"]).task
         look = self._look if incoming.caller.is_reviewer else self._look_at_queue
         known = await asyncio.to_thread(look, task)
+        known["may_promote"] = incoming.caller.key_id is not None
         return await self._site.page(incoming, "task.html.j2", task=task, **known)
 
     @cached_property
@@ -117,6 +126,11 @@ class _TaskPage:
             "latest": LATEST,
             "model": model,
             "versions": self._versions(task.name, model.deployment),
+            "way_back": next(iter(ways_back(list_deployments(store, task.name))), None),
+            "watch": list_watches(store, [task.name]).get(task.name),
+            "taken_back": last_taken_back(list_deployments(store, task.name)),
+            **self._runs(task.name),
+            "quarantines": list_quarantines(store, task.name),
             "triage_report": triage_file(self._worker.settings.reports, task.name) is not None,
             "promise": promise_of(summary.figures.error, task.triage.max_error) if summary else "unknown",
             **_CHARTS,
@@ -134,12 +148,29 @@ class _TaskPage:
     def _versions(self, task: str, deployment: Deployment | None) -> list[dict[str, Any]]:
         live, reports = deployment.version if deployment else None, self._worker.settings.reports
         judged = gate_of(self._worker.store, task)
+        pinned = {pin.version for pin in list_pins(self._worker.store, task)}
+        back = taken_back(list_deployments(self._worker.store, task))
         return [
-            describe_version(manifest, live, judged.get(manifest.version))
-            | {"made": manifest.created_at, "risk": manifest.risk}
+            describe_version(manifest, live, judged.get(manifest.version), back.get(manifest.version))
+            | {"made": manifest.created_at, "risk": manifest.risk, "pinned": manifest.version in pinned}
             | {"has_report": report_file(reports, task, manifest.version) is not None}
             for manifest in list_versions(task)
         ]
+
+    def _runs(self, task: str) -> dict[str, Any]:
+        """Return the latest runs, of which the report is on this host, and the trials of the last that had any."""
+        runs, home = list_runs(self._worker.store, [task], limit=_RUNS), self._worker.settings.home
+        reports = {run.id for run in runs if has_run_report(home, run.id)}
+        tried = read_trials(self._worker.store, [run.id for run in runs])
+        newest = next((run.id for run in runs if run.id in tried), None)
+        return {"runs": runs, "run_reports": reports, "trials": tried[newest] if newest else []}
+
+
+def last_taken_back(newest_first: Sequence[Deployment]) -> dict[str, Any] | None:
+    """Return the version that the watch took back before the live one was live again; None where it did not."""
+    if not newest_first or newest_first[0].how != "watch":
+        return None
+    return {"version": newest_first[1].version, "deployment": newest_first[0]}
 
 
 def plan_of(manifest: Manifest, task: Task, recent: Recent) -> dict[str, Any] | None:

@@ -40,12 +40,12 @@ def test_starts_without_heavy_libraries() -> None:
 
 def test_every_command_is_here() -> None:
     words = (
-        "serve train evaluate predict bento doctor task-new task-list task-show models-list models-show "
+        "serve train evaluate predict bench bento doctor task-new task-list task-show models-list models-show "
         "keys-create keys-list keys-revoke audit-list audit-verify audit-head "
         "db-copy db-status db-upgrade erase export import triage-plan triage-accuracy "
         "webhooks-add webhooks-list webhooks-remove webhooks-replay webhooks-test "
-        "retrain runs-list runs-show scheduler promote rollback pin unpin models-prune demo "
-        "snapshot-list snapshot-take snapshot-show snapshot-diff snapshot-release"
+        "retrain runs-list runs-show runs-cancel scheduler promote rollback pin unpin models-prune demo "
+        "snapshot-list snapshot-take snapshot-show snapshot-diff snapshot-release lineage"
     )
     assert {name.removeprefix("regrade ").replace(" ", "-") for name in COMMANDS} == set(words.split())
 

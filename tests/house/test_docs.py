@@ -18,7 +18,9 @@ from service.metrics import Metrics
 from service.problems import STATUSES
 from service.queue_metrics import QueueMetrics
 from service.run_metrics import RunMetrics
-from tasks.declaration import GateLimits, Label, Reports, Retrain, Review, Task, Training, Triage
+from service.trial_metrics import TrialMetrics
+from service.watch_metrics import WatchMetrics
+from tasks.declaration import GateLimits, Label, Reports, Retrain, Review, Task, Training, Triage, TrialPlan, Watch
 from tests.support.checkout import ROOT, listed_files
 
 DOCS = ROOT / "docs"
@@ -60,6 +62,8 @@ def metric_names() -> list[str]:
     Metrics(registry)
     QueueMetrics(registry)
     RunMetrics(registry)
+    TrialMetrics(registry)
+    WatchMetrics(registry)
     suffix = {"counter": "_total"}
     return [metric.name + suffix.get(metric.type, "") for metric in registry.collect()]
 
@@ -127,6 +131,8 @@ def test_every_status_is_documented() -> None:
             ("Reports of applications", Reports),
             ("Gate limits", GateLimits),
             ("Retrain", Retrain),
+            ("Trial", TrialPlan),
+            ("Watch", Watch),
         )
         for key in declared.model_fields
     ],
@@ -141,7 +147,7 @@ def test_every_file_of_a_version_is_documented(file: str) -> None:
 
 
 def test_every_make_target_is_documented() -> None:
-    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert [target for target in targets if f"`make {target}" not in page] == ["help"]
 

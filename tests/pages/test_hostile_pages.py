@@ -85,7 +85,7 @@ def paths(values: dict[str, str]) -> list[str]:
     found = []
     for stop in stops(values):
         found.append(stop.path)
-        if "{task}" in stop.template and "{version}" not in stop.template:
+        if "{task}" in stop.template and not {"{version}", "{run}"} & set(re.findall(r"{\w+}", stop.template)):
             found.append(stop.page.path({**values, "task": "hostile"}))
     return list(dict.fromkeys(found))
 

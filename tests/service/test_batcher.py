@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from core.errors import CallerGoneError, OverloadedError
 from service.batcher import Batcher
-from service.classifier import Classifier, Scores, load_classifier
+from service.classifier import Classifier, load_classifier
 from service.encoding import Encoding
 from service.metrics import Metrics
+from service.runner import Floats
 
 
 class Recording(Classifier):
@@ -31,11 +32,11 @@ class Recording(Classifier):
             raise RuntimeError("the tokenizer failed")
         return super().prepare(text)
 
-    def score(self, encodings: Sequence[Encoding]) -> Scores:
+    def compute(self, encodings: Sequence[Encoding]) -> tuple[Floats, Floats]:
         self.batches.append(list(encodings))
         if self.poison is not None and any(self.poison in encoding.ids for encoding in encodings):
             raise RuntimeError("the graph failed")
-        return super().score(encodings)
+        return super().compute(encodings)
 
 
 @pytest.fixture

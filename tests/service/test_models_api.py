@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ from core.ids import new_id
 from core.roles import Caller
 from core.settings import load_settings
 from feedback.audit import list_entries
+from feedback.deployments import list_deployments
 from feedback.run_leases import free_lease, take_lease
 from feedback.run_queue import ask_for_run, end_run, move_run, take_run
 from feedback.runs import Run
+from feedback.sampling import Estimate
 from feedback.schema import outbox
 from feedback.store import Store, open_store
+from feedback.watches import Comparison, Shift, Watched, find_kept, keep_watch
 from service.models_api import DeploymentView
-from service.runs_api import RunsView, RunView
+from service.run_views import RunsView, RunView
 from service.views import ModelsView
 from tests.support.keys import KeyedHome, bearer, make_keyed_home
 from tests.support.server import Server, run_server, wait_until
@@ -200,3 +204,47 @@ def test_metrics_tell_of_runs(service: Service) -> None:
     service.judge(service.second, "fail", service.first)
     wait_until(lambda: f'regrade_run_failed{{task="{TASK}"}} 1.0' in service.get("/metrics").text)
     assert f'regrade_runs{{status="rejected",task="{TASK}"}}' in service.get("/metrics").text
+
+
+def test_how_the_live_version_does(service: Service) -> None:
+    """What a scheduler has found is told by the API, by the task page and by the metrics."""
+    live = list_deployments(service.store, TASK)[0]
+    watched = Watched(
+        live.id,
+        live.version,
+        before="another",
+        returns=True,
+        until=datetime.now(UTC) + timedelta(hours=1),
+        comparisons=[
+            Comparison("accuracy", 2, 90, 0.81, 0.93, 0.12, 0.05, 0.003, significant=True),
+            Comparison("reports", 1, 400, 0.02, 0.01, 1.9, 2.0, 0.008, significant=True),
+            Comparison("labels", 1, 400, 0.125, 0.0, 0.1, 1.0, 0.008, significant=False),
+        ],
+        accuracy=Estimate(0.81, 0.72, 0.88, 0.75, 90, 400),
+        shifts=[
+            Shift("labels", 0.31, 0.25, "shifted", 500, 900),
+            Shift("confidence", 0.12, 0.25, "moving", 500, 900),
+            Shift("texts", 0.001, 0.01, "steady", 300, 300),
+        ],
+        drifted_at=datetime.now(UTC),
+    )
+    with service.store.write() as connection:
+        kept = find_kept(connection, TASK)
+        assert keep_watch(service.store, connection, TASK, watched, kept.step if kept else 0)
+    told = ModelsView.model_validate(service.get(MODELS).json()).watch
+    assert told is not None
+    assert (told.version, told.before, told.returns, told.worse) == (live.version, "another", True, None)
+    assert [one.measure for one in told.comparisons] == ["accuracy", "reports", "labels"]
+    assert {one.aspect: one.verdict for one in told.shifts} == {
+        "labels": "shifted",
+        "confidence": "moving",
+        "texts": "steady",
+    }
+    page = service.get(f"/app/tasks/{TASK}").text
+    for said in ("Held against another until", "81.0", "worse, within the limit", "shifted", "moving", "steady"):
+        assert said in page
+    metrics = service.get("/metrics").text
+    assert f'regrade_drift{{of="labels",task="{TASK}"}} 0.31' in metrics
+    assert f'regrade_drift_shifted{{task="{TASK}"}} 1.0' in metrics
+    assert f'regrade_live_accuracy{{of="low",task="{TASK}"}} 0.72' in metrics
+    assert f'regrade_live_worse{{task="{TASK}"}} 0.0' in metrics

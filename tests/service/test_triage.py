@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.artifact import Base, Gate, Manifest
-from service.triage import DRIFT_FACTOR, Triage, Triaged, scope_threshold, urgency
+from service.triage import DRIFT_FACTOR, Triage, Triaged, scope_threshold, urgency, urgency_under
 from tasks.declaration import Label
 from tasks.declaration import Triage as Rules
 
@@ -197,10 +197,23 @@ def test_what_is_known_of_the_traffic_outlives_a_version() -> None:
     clock, random = Clock(), Random(0)
     triage = Triage(manifest(), rules(budget=1), random, clock=clock)
     day_of(triage, clock, 500, 0.5, random)
-    triage.renew(manifest(version="v2", thresholds={"parcel": 0.3}))
-    assert triage.decide("parcel", 0.2, 0.0).inclusion == 0.02
+    other = triage.beside(manifest(version="v2", thresholds={"parcel": 0.3}))
+    assert other.decide("parcel", 0.2, 0.0).inclusion == 0.02
     fresh = Triage(manifest(thresholds={"parcel": 0.3}), rules(), random)
     assert fresh.decide("parcel", 0.5, 0.0).inclusion == 0.02
+
+
+def test_versions_that_answer_side_by_side_share_the_budget_and_have_their_own_thresholds() -> None:
+    clock, random = Clock(), Random(3)
+    champion = Triage(manifest(), rules(budget=100), random, clock=clock)
+    candidate = champion.beside(manifest(version="v2", thresholds={"parcel": 0.3}))
+    assert candidate.decide("parcel", 0.5, 0.0).inclusion == 0.02
+    assert champion.decide("parcel", 0.5, 0.0).inclusion > 0.02
+    asked = 0
+    for clock.now in (1000.0 + 20.0 * at for at in range(4 * 4320)):
+        version = random.choice([champion, candidate])
+        asked += version.decide("parcel", 0.2, 0.0).reason is not None
+    assert 4 * 80 < asked < 4 * 130, "about a hundred a day, both together"
 
 
 def test_the_summed_probabilities_agree_with_what_was_drawn() -> None:
@@ -222,6 +235,17 @@ def test_doubtful_comes_before_unusual_before_audit(confidence: float, out_of_sc
     rest = max(urgency("drift", confidence, out_of_scope), urgency("audit", confidence, out_of_scope))
     assert 1.0 >= doubtful >= rest >= 0.0
     assert urgency("low_confidence", 0.2, 0.0) > urgency("low_confidence", 0.4, 0.0)
+    assert urgency("out_of_scope", 0.9, 0.4) > urgency("out_of_scope", 0.9, 0.3)
+    assert urgency("out_of_scope", 0.2, 0.1) > urgency("low_confidence", 0.3, 0.0)
+
+
+def test_an_item_stands_where_the_version_that_judges_it_now_would_have_put_it() -> None:
+    judged = manifest()
+    label = LABELS[0]
+    threshold = judged.thresholds[label]
+    assert urgency_under(judged, label, threshold - 0.01, 0.0) == urgency("low_confidence", threshold - 0.01, 0.0)
+    assert urgency_under(judged, label, threshold, 0.0) == urgency("audit", threshold, 0.0)
+    assert urgency_under(judged, label, 1.0, 0.9) == urgency("out_of_scope", 1.0, 0.9)
 
 
 @given(st.floats(0, 1))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
 from core.roles import Role
+from feedback.quarantines import Suspicion, raise_quarantines
+from tasks.declaration import read_task
 from tests.support.desk import Desk, unique
+from tests.support.learnt import judged_run, snapshot_that_used, write_report
 from tests.support.page_tasks import BIDI, SCRIPT
 from tests.support.pages import PageRoute, all_pages
 
@@ -47,7 +51,10 @@ def stops(values: dict[str, str]) -> Iterator[Stop]:
 
 
 def fill(desk: Desk) -> dict[str, str]:
-    """Let people work a little in every task; return what goes into the pages' paths: an `id` and a `version`."""
+    """Let people work a little in every task, and a model learn from it.
+
+    Return what goes into the pages' paths: the `id` of an item, a `version` and a `run`.
+    """
     for task in ("wide", "many", "chinese", "tiny-intent"):
         desk.bring(task, *(unique("where is my parcel") for _ in range(24)))
     desk.bring("hostile", *(unique(HOSTILE) for _ in range(12)), LONG)
@@ -61,7 +68,20 @@ def fill(desk: Desk) -> dict[str, str]:
     _predict(desk)
     for item in desk.claim("ann", "tiny-intent", count=3):
         desk.answer("ann", item, label="refund")
-    return {"id": item_id, "version": (desk.server.home / "versions.txt").read_text(encoding="utf-8").split()[0]}
+    version = (desk.server.home / "versions.txt").read_text(encoding="utf-8").split()[0]
+    return {"id": item_id, "version": version, "run": _learn(desk, version)}
+
+
+def _learn(desk: Desk, version: str) -> str:
+    """Let a run have learnt from what was reviewed, and a source be in quarantine; return the run."""
+    task = read_task(desk.server.home / "tasks" / "tiny-intent")
+    snapshot = snapshot_that_used(desk.store, task, "5" * 64)
+    run = judged_run(desk.store, task.name, snapshot.sha256, version, "fail", status="rejected", champion=version)
+    write_report(desk.server.home, run.id)
+    flood = Suspicion(HOSTILE, "burst", datetime.now(UTC), {"rows": 100, "implausible": 0.9})
+    with desk.store.write() as connection:
+        raise_quarantines(desk.store, connection, task.name, [flood])
+    return run.id
 
 
 def _predict(desk: Desk) -> None:

@@ -25,7 +25,7 @@ from service.model_store import version_folder
 from tasks.catalogue import TaskFolder
 from tasks.declaration import GateLimits, Review, Task
 from tests.support.scene import ROOT, Scene
-from training.evidence import Trial, gather_evidence
+from training.evidence import Contest, gather_evidence
 from training.gate import judge
 from training.paired import OUTSIDE, UNKNOWN
 from training.paired_files import kept_pair
@@ -125,8 +125,8 @@ def test_gold_is_asked_as_it_is_served(
     champion, candidate, _ = versions
     snapshot = snapshot_of(folder, [])
     seen: list[int] = []
-    trial = Trial(folder, snapshot, champion, candidate)
-    evidence = gather_evidence(settings, scene.store, trial, seen.append, keep=tmp_path)
+    contest = Contest(folder, snapshot, champion, candidate)
+    evidence = gather_evidence(settings, scene.store, contest, seen.append, keep=tmp_path)
     names = folder.task.label_names
     texts = [row.text for row in snapshot.gold]
     for version, said in ((champion, evidence.gold.champion), (candidate, evidence.gold.candidate)):
@@ -146,7 +146,7 @@ def test_gold_is_asked_as_it_is_served(
     assert kept is not None
     assert kept.targets.tolist() == targets
     assert not any(text.encode() in path.read_bytes() for path in tmp_path.glob("*.npz") for text in texts)
-    again = gather_evidence(settings, scene.store, trial)
+    again = gather_evidence(settings, scene.store, contest)
     assert (again.gold.candidate.confidence == evidence.gold.candidate.confidence).all()
 
 
@@ -168,7 +168,7 @@ def test_what_people_said_becomes_evidence(
     use(scene.store, scene.task, "s" * 64, 2, [row for row in rows if row not in past])
     snapshot = snapshot_of(folder, rows, 2)
     snapshot.rows.append(replace(past[0], text="a sure one 3", resolution_id=None))
-    evidence = gather_evidence(settings, scene.store, Trial(folder, snapshot, champion, candidate))
+    evidence = gather_evidence(settings, scene.store, Contest(folder, snapshot, champion, candidate))
 
     assert evidence.audit is not None
     assert evidence.audit.weights is not None
@@ -190,7 +190,7 @@ def test_the_best_pinned_version_is_held_against_the_candidate(
     champion, candidate, pinned = versions
     for version in (champion, pinned, "20200101-000000-gone00"):
         pin(scene.store, ROOT, folder.task.name, version)
-    evidence = gather_evidence(settings, scene.store, Trial(folder, snapshot_of(folder, []), champion, candidate))
+    evidence = gather_evidence(settings, scene.store, Contest(folder, snapshot_of(folder, []), champion, candidate))
     assert evidence.ancestor_version == pinned
     assert evidence.ancestor is not None
     assert (evidence.ancestor.candidate.chosen == evidence.gold.candidate.chosen).all()
@@ -200,11 +200,11 @@ def test_a_verdict_counts_as_a_use_of_its_gold_set(
     settings: Settings, folder: TaskFolder, scene: Scene, versions: tuple[str, str, str]
 ) -> None:
     snapshot = snapshot_of(folder, [])
-    trial = Trial(folder, snapshot, *versions[:2])
-    verdict = judge(gather_evidence(settings, scene.store, trial), GateLimits())
+    contest = Contest(folder, snapshot, *versions[:2])
+    verdict = judge(gather_evidence(settings, scene.store, contest), GateLimits())
     assert len(verdict.gold["sha256"]) == 64
     other = replace(snapshot, gold=[*snapshot.gold, Row("one more parcel", "parcel")])
-    changed = gather_evidence(settings, scene.store, replace(trial, snapshot=other))
+    changed = gather_evidence(settings, scene.store, replace(contest, snapshot=other))
     assert changed.gold_sha256 != verdict.gold["sha256"]
 
 
@@ -212,7 +212,7 @@ def test_without_gold_the_rest_is_gathered(
     settings: Settings, folder: TaskFolder, scene: Scene, versions: tuple[str, str, str]
 ) -> None:
     bare = replace(snapshot_of(folder, []), gold=[])
-    evidence = gather_evidence(settings, scene.store, Trial(folder, bare, *versions[:2]))
+    evidence = gather_evidence(settings, scene.store, Contest(folder, bare, *versions[:2]))
     assert len(evidence.gold) == 0
     assert judge(evidence, GateLimits()).decision == "inconclusive"
 
@@ -242,3 +242,39 @@ def test_a_kept_answer_that_was_cut_off_is_computed_again(
     again = scorer.score_gold(["where is my parcel", "a refund"])
     assert (first.probabilities == again.probabilities).all()
     assert list(tmp_path.rglob("*.new")) == []
+
+
+def test_versions_on_one_encoder_are_asked_through_what_it_made_of_gold(
+    tmp_path: Path, folder: TaskFolder, versions: tuple[str, str, str]
+) -> None:
+    texts = ["where is my parcel", "i want a refund", "reset the password", "my parcel is late now"]
+    first, second = (Scorer(folder.task, version, tmp_path) for version in versions[:2])
+    assert first.encoder is not None
+    assert first.encoder == second.encoder
+    first.score_gold(texts)
+    served = Scorer(folder.task, versions[1]).score(texts)
+    found = second.score_gold(texts)
+    assert found.probabilities == pytest.approx(served.probabilities, abs=1e-5)
+    assert found.out_of_scope == pytest.approx(served.out_of_scope, abs=1e-5)
+
+    embedded = next(tmp_path.rglob(f"{first.encoder}-*.npz"))
+    with np.load(embedded) as kept:
+        turned = kept["embeddings"][::-1]
+    np.savez(embedded, embeddings=turned)
+    third = Scorer(folder.task, versions[2], tmp_path).score_gold(texts)
+    straight = Scorer(folder.task, versions[2]).score(texts)
+    assert third.probabilities == pytest.approx(straight.probabilities[::-1], abs=1e-5)  # it was not computed again
+
+
+def test_any_number_of_texts_is_answered_in_their_order(folder: TaskFolder, versions: tuple[str, str, str]) -> None:
+    texts = [f"where is parcel {number} of {'very ' * (number % 7)}mine" for number in range(300)]
+    scorer = Scorer(folder.task, versions[0])
+    told: list[int] = []
+    together = scorer.score(texts, told.append)
+    assert sum(told) == len(texts)
+    assert len(scorer.score([]).chosen) == 0
+    for at in (0, 1, 130, 299):
+        alone = scorer.score([texts[at]])
+        assert alone.probabilities[0] == pytest.approx(
+            together.probabilities[at], abs=0.05
+        )  # int8 depends on its batch

@@ -17,7 +17,7 @@ from tasks.catalogue import STARTERS, TaskFolder
 from tasks.declaration import OUT_OF_SCOPE, read_task
 from tests.support.snapshots import snapshot_of
 from training.candidate import learn_candidate
-from training.evidence import Trial, gather_evidence
+from training.evidence import Contest, gather_evidence
 from training.gate import Decision, judge
 from training.own_data import write_rows
 from training.rows import read_rows
@@ -72,8 +72,8 @@ def learn(settings: Settings, start: Start, snapshot: Snapshot, tmp_path: Path) 
     old, new = (version_folder(STARTER, version) for version in (start.champion, made.manifest.version))
     store = open_store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
     note_revision(store, start.folder.task)
-    trial = Trial(start.folder, snapshot, start.champion, made.manifest.version, made.folds)
-    verdict = judge(gather_evidence(settings, store, trial), start.folder.task.gate)
+    contest = Contest(start.folder, snapshot, start.champion, made.manifest.version, made.folds)
+    verdict = judge(gather_evidence(settings, store, contest), start.folder.task.gate)
     store.close()
     return right_of_others(old, snapshot) - right_of_others(new, snapshot), verdict.decision
 

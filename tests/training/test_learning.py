@@ -58,7 +58,7 @@ def test_the_export_says_what_the_network_says(
 ) -> None:
     network, _ = fine_tune(base_folder, encoder, task, examples)
     export_graphs(network, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.fp32.onnx", "model.int8.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.fp32.onnx", "model.int8.bin", "model.int8.onnx"]
     encodings = examples.encodings
     parity = check_parity(run_network(network, encoder, encodings).logits, tmp_path, encoder, encodings, 1.0)
     assert parity.fp32_torch_max < 1e-4

@@ -22,9 +22,11 @@ from core.roles import Caller
 from core.settings import Settings, load_settings
 from feedback.deployments import list_deployments, live_deployments
 from feedback.run_leases import find_holder, lease_name, take_lease
-from feedback.runs import list_runs, open_runs
+from feedback.runs import find_run, list_runs, open_runs
 from feedback.schema import duties, outbox
 from feedback.store import Store, open_store
+from feedback.trial_figures import add_figures
+from feedback.trials import open_trials
 from tasks.catalogue import TaskFolder, find_task
 from tests.conftest import ENVIRONMENT
 from tests.support.scene import Scene
@@ -259,17 +261,17 @@ def in_process(place: Place, script: str) -> int:
     return done.returncode
 
 
-def killing(name: str, when: str) -> str:
-    """Return a script after which the process dies before or after it calls `name`."""
+def killing(name: str, when: str, module: str = "training.retrain") -> str:
+    """Return a script after which the process dies before or after it calls `name`, as `module` knows it."""
     body = {
         "before": "    os.kill(os.getpid(), signal.SIGKILL)\n",
         "after": "    real(*positional, **named)\n    os.kill(os.getpid(), signal.SIGKILL)\n",
     }
     return (
-        "import os, signal\nimport training.retrain as job\n"
-        f"real = job.{name}\n"
+        f"import os, signal\nimport training.retrain as job\nimport {module} as known\n"
+        f"real = known.{name}\n"
         f"def dies(*positional, **named):\n{body[when]}"
-        f"job.{name} = dies\n"
+        f"known.{name} = dies\n"
     )
 
 
@@ -296,6 +298,34 @@ def test_killed_anywhere_the_next_ends_well(place: Place, step: str, when: str) 
     assert place.live == run["version"]
     assert place.kept() - before == {run["version"]}, "no half version, and none twice"
     assert len(list_deployments(place.store, TASK)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_anywhere_a_trial_ends_well(tiny_home: Path, tmp_path: Path, when: str) -> None:
+    plan = "[trial]\ncanary_shares = [0.5]\ncanary_minutes = 0\ncanary_texts = 10\n"
+    place = make_place(tiny_home, tmp_path / "home", EASY + plan)
+    with closing(place.store):
+        assert in_process(place, killing("begin_trial", when)) == -signal.SIGKILL
+        assert len(open_trials(place.store)) == (when == "after")
+        place.let_expire()
+        code, run = place.retrain("--fast")
+        assert (code, run["status"], run["state"]) == (0, "on_trial", "canary"), run
+        assert place.live == place.first
+        code, again = place.retrain("--fast")
+        assert (code, again["run_id"], again["status"]) == (0, run["run_id"], "on_trial"), "it waits for texts"
+
+        (trial,) = open_trials(place.store)
+        add_figures(place.store, {(trial.id, 1, "candidate", "texts"): 10, (trial.id, 1, "candidate", "requests"): 10})
+        assert in_process(place, killing("promote_tried", when, "training.on_trial")) == -signal.SIGKILL
+        assert place.live == (run["version"] if when == "after" else place.first)
+        assert len(open_trials(place.store)) == (when == "before")
+        code, after = place.retrain("--fast")
+        assert (code, after["status"]) == (0, "unchanged"), "the trial is over, and there is nothing new"
+        assert place.live == run["version"]
+        assert find_run(place.store, run["run_id"]).status == "promoted"
+        assert [one["how"] for one in place.events("model.promoted")] == ["first", "gate"]
+        assert "canary" in place.regrade("runs", "show", run["run_id"]).stdout
 
 
 @pytest.mark.slow

@@ -15,11 +15,14 @@ from core.roles import Caller
 from core.settings import Settings, load_settings
 from feedback.run_leases import free_lease, take_lease
 from feedback.run_queue import ask_for_run, end_run, take_run
-from feedback.runs import Run, list_runs, open_runs
+from feedback.runs import Run, find_run, list_runs, open_runs
 from feedback.store import Store, open_store
+from feedback.trial_figures import add_figures
+from feedback.trials import open_trials
 from tasks.catalogue import TaskFolder, find_task
 from tests.support.scene import Scene
 from tests.support.tiny import TASK
+from tests.support.tried import put_on_trial
 from training.scheduler import Scheduler
 
 ROOT = Caller("root", "admin")
@@ -129,6 +132,36 @@ def test_however_many_look_a_trigger_counts_once(settings: Settings, store: Stor
     (run,) = list_runs(store)
     assert worked.runs == [run.id]
     assert run.attempts == 1
+
+
+def test_what_is_on_trial_is_advanced_once_and_nothing_else_begins(
+    settings: Settings, store: Store, folder: TaskFolder, tiny_versions: tuple[str, str]
+) -> None:
+    with (folder.folder / "task.toml").open("a", encoding="utf-8") as declaration:
+        declaration.write("[trial]\ncanary_shares = [0.1, 0.2]\ncanary_minutes = 0\ncanary_texts = 5\n")
+    trial = put_on_trial(store, TASK, tiny_versions[1], tiny_versions[0], "canary", 0.1)
+    asked = ask_for_run(store, ROOT, TASK, "full", "request")
+    review(store, folder, "one", "two")
+    worked = Worked(store)
+
+    def all_look() -> None:
+        schedulers = [Scheduler(settings, store, worked) for _ in range(6)]
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda scheduler: scheduler.look(), schedulers))
+
+    all_look()
+    assert open_trials(store) == [trial], "nothing was seen of it yet"
+    add_figures(store, {(trial.id, 1, "candidate", "texts"): 5, (trial.id, 1, "candidate", "requests"): 5})
+    all_look()
+    (now,) = open_trials(store)
+    assert (now.id, now.share, now.step) == (trial.id, 0.2, 2), "one step up, not six"
+    assert worked.runs == []
+    add_figures(store, {(trial.id, 2, "candidate", "broken"): 1})
+    all_look()
+    assert open_trials(store) == []
+    assert find_run(store, trial.run_id).status == "rejected"
+    assert worked.runs == [asked.id]
+    assert len(list_runs(store)) == 2, "what became due meanwhile waits until it has cooled down"
 
 
 def test_it_goes_on_whatever_goes_wrong(settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.encoding import Encoder, load_encoder
+from service.head import Head
 from tasks.declaration import Task
 from training.examples import Examples, encode_rows, weigh
 from training.finetune import FineTuner, seeded
-from training.head import Head, refit_head
+from training.head import refit_head
 from training.losses import Goals, contrastive_loss, total_loss
 from training.model import load_network
 from training.network_inference import run_network

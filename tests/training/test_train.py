@@ -163,7 +163,7 @@ def test_the_report_stands_alone(trained: Trained, settings: Settings) -> None:
 
 def test_the_same_seed_gives_the_same_model(trained: Trained, settings: Settings, folder: TaskFolder) -> None:
     again = train(settings, folder, quick=trained.manifest.method == "quick", shown=False)
-    for name in ("model.fp32.onnx", "model.int8.onnx"):
+    for name in ("model.fp32.onnx", "model.int8.onnx", "model.int8.bin"):
         assert again.manifest.files[name] == trained.manifest.files[name]
     assert again.manifest.temperature == trained.manifest.temperature
     assert again.manifest.snapshot_sha256 == trained.manifest.snapshot_sha256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,6 +69,27 @@ def test_by_the_clock_and_once_for_what_was_missed() -> None:
         "full",
         "cron",
     ), "noon in UTC is 14:00 there"
+
+
+@pytest.mark.parametrize(
+    ("began", "asked", "when", "trigger"),
+    [
+        ("fell_at", "fall_at", Retrain(audit_below=0.85), "low accuracy"),
+        ("drifted_at", "drift_at", Retrain(drift_above=0.25), "drift"),
+    ],
+)
+def test_what_the_watch_finds_begins_one_run(began: str, asked: str, when: Retrain, trigger: str) -> None:
+    found: dict[str, Any] = {began: NOON - timedelta(hours=2), "new_since_full": 30}
+    bad = replace(QUIET, **found)
+    assert due(bad, Retrain()) is None, "nobody wants it"
+    assert due(bad, when) == ("full", trigger)
+    assert due(replace(bad, new_since_full=29), when) is None, "nothing was found out since"
+    assert due(replace(bad, new_since_full=1), when.model_copy(update={"fast_after": 0})) == ("full", trigger)
+    assert due(replace(bad, new_since_full=0), when.model_copy(update={"fast_after": 0})) is None
+    once: dict[str, Any] = {asked: NOON - timedelta(hours=1)}
+    assert due(replace(bad, **once, new_since_full=10_000), when) is None, "one for each time"
+    again: dict[str, Any] = {began: NOON - timedelta(minutes=30)}
+    assert due(replace(bad, **(once | again)), when) == ("full", trigger)
 
 
 @pytest.mark.parametrize(
