@@ -56,7 +56,7 @@ ci: ## run all that CI runs
 bench: $(DEV) ## run the benchmarks, about an hour; needs wrk and the public data
 	@set -e; for name in $(BENCHMARKS); do echo "$$name"; $(QUIET_LIBRARIES) $(BIN)/python -m "benchmarks.$$name"; done
 
-peers: $(DEV) ## serve the same model by other servers too and compare: 45 minutes, 8 GB; make peers ARGS=--quick: 10
+peers: $(DEV) ## serve the same model by other servers too and compare: 40 minutes, 8 GB; make peers ARGS=--quick: 12
 	$(QUIET_LIBRARIES) $(BIN)/python -m benchmarks.peers $(ARGS)
 
 gpu-check: $(SERVE) ## prove the GPU runners on this machine: parity, throughput, memory; after make gpu

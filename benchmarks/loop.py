@@ -112,17 +112,17 @@ def show(curves: Mapping[str, Sequence[Mean]], full: float) -> None:
     """Print accuracy by answers, arm by arm."""
     table = Table("round", *(f"{arm}: answers, accuracy" for arm in curves), title=f"Full data: {full:.2%}")
     for number in range(max(map(len, curves.values()))):
-        cells = [
-            f"{curve[number].answers:.1%}  {curve[number].accuracy:.2%} ± {curve[number].half:.2%}"
-            if number < len(curve)
-            else ""
-            for curve in curves.values()
-        ]
+        cells = [_cell(curve[number]) if number < len(curve) else "" for curve in curves.values()]
         table.add_row(str(number), *cells)
     Console(width=120).print(table)
     for arm, curve in curves.items():
         needed = reached(curve, NEARLY * full)
         print(f"{arm}: {NEARLY:.0%} of full-data accuracy with {'-' if needed is None else f'{needed:.1%}'} answers")
+
+
+def _cell(point: Mean) -> str:
+    interval = f" ± {point.half:.2%}" if point.half else ""
+    return f"{point.answers:.1%}  {point.accuracy:.2%}{interval}"
 
 
 def draw(path: Path, curves: Mapping[str, Sequence[Mean]], full: float) -> None:

@@ -15,7 +15,9 @@ class Readiness(BaseModel):
     ready: bool
     draining: bool
     tasks: dict[str, str | None] = Field(description="Live version by task.")
-    trials: dict[str, str] = Field(description="Candidate that this worker tries, by task that has one on trial.")
+    trials: dict[str, str] | None = Field(
+        None, description="Candidate that this worker tries, by task that has one on trial; missing where none has."
+    )
 
 
 class Liveness(BaseModel):
@@ -52,7 +54,8 @@ class _HealthApi:
         ready = self._worker.is_ready
         live = self._worker.live
         content = {"ready": ready, "draining": self._worker.draining, "tasks": live.versions}
-        content["trials"] = live.candidates.versions
+        if live.candidates.versions:
+            content["trials"] = live.candidates.versions
         return json_reply(content, 200 if ready else 503)
 
     async def docs(self, _: Incoming) -> Reply:

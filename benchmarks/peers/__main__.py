@@ -21,14 +21,13 @@ from benchmarks.peers.measuring import Bench, Turn, take_turn
 from benchmarks.peers.model import Model
 from benchmarks.peers.plan import FULL, QUICK, Plan
 from benchmarks.peers.raw import RawLoop
-from benchmarks.peers.registry import PEERS, Peer
+from benchmarks.peers.registry import PEERS, TASK, Peer
 from benchmarks.peers.report import describe, write_page
 from benchmarks.peers.running import Place
 from benchmarks.peers.traffic import REAL, Bodies, pools
 from benchmarks.versions import live_folder
 from core.settings import Settings, load_settings
 
-TASK = "support-intent"
 SAMPLES = 24
 """Texts by which it is checked that a peer answers as the model does."""
 
@@ -38,7 +37,7 @@ def options_of(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=about_peers, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [peer.name for peer in PEERS]
     parser.add_argument("--peers", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
-    parser.add_argument("--quick", action="store_true", help="the main figures, in about 10 minutes")
+    parser.add_argument("--quick", action="store_true", help="the main figures, in about 12 minutes")
     parser.add_argument("--rounds", type=int, help="of all peers, one after the other")
     parser.add_argument("--seconds", type=int, help="of each closed loop; whole ones")
     parser.add_argument("--clients", type=int, nargs="+", help="only closed loops of so many")

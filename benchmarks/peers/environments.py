@@ -15,6 +15,10 @@ from benchmarks.peers.registry import Peer
 
 INSTALL_LIMIT_S = 1800
 
+_SERVERS = ("bentoml", "fastapi", "uvicorn", "litserve", "ray", "kserve", "mlserver", "mlserver-huggingface")
+TOLD = (*_SERVERS, "onnxruntime", "tokenizers", "torch", "transformers", "optimum")
+"""Packages whose versions stand in a result."""
+
 
 class PeerError(Exception):
     """A peer cannot be installed, started or measured; the others go on."""
@@ -59,7 +63,8 @@ def _call(command: list[str]) -> None:
 
 
 def packages_of(python: str) -> dict[str, str]:
-    """Return what is installed for `python`, by name."""
+    """Return the versions of `TOLD` that are installed for `python`."""
     command = [python, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {one["name"]: one["version"] for one in json.loads(listed.stdout or "[]")}
+    versions = {one["name"]: one["version"] for one in json.loads(listed.stdout or "[]")}
+    return {name: versions[name] for name in TOLD if name in versions}

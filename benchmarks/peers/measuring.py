@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import psutil
 
-from benchmarks.common import ROOT, Load, send_load
+from benchmarks.common import ROOT, Load, cpu_seconds, send_load
 from benchmarks.peers.constant_rate import Array
 from benchmarks.peers.environments import PeerError
 from benchmarks.peers.open_loop import OpenLoad, Overload, read_overload, simulated_p99_ms, summarise
@@ -22,6 +23,11 @@ from benchmarks.peers.traffic import REAL, Bodies
 
 PER_SECOND = 4_000
 """Texts prepared for each second: more than any peer answers here, so that a load sends none twice."""
+
+IDLE_SHARE = 0.2
+"""Of a core: what a peer takes at most that has nothing to do; Ray's housekeeping takes a tenth."""
+
+SETTLE_LIMIT_S = 30.0
 
 WARM_S = 2
 """After the start: every worker answers, and runtimes that compile or grow have done so."""
@@ -84,6 +90,7 @@ def take_turn(bench: Bench, peer: Peer, python: str) -> Turn:
     with turn.noting(peer.name), standing(peer, python, bench.place) as server:
         turn.start_s = server.start_s
         check_answers(bench, server)
+        settle(server)
         _load(bench, server, Case(REAL, 1, 16), WARM_S)
         for case in bench.plan.cases:
             with turn.noting(f"{case.texts} {case.kind} texts, {case.clients} clients"):
@@ -106,6 +113,17 @@ def check_answers(bench: Bench, server: Standing) -> None:
     wrong = [(one, other) for one, other in zip(said, bench.labels, strict=True) if one != other]
     if server.peer.is_same_model and len(wrong) > MAY_DIFFER * len(said):
         raise PeerError(f"does not answer as the model alone does: {len(wrong)} of {len(said)}, such as {wrong[:2]}")
+
+
+def settle(server: Standing) -> None:
+    """Wait until the peer is idle: some go on starting, in processes beside those that answer."""
+    end = time.monotonic() + SETTLE_LIMIT_S
+    used = cpu_seconds(server.pid)
+    while time.monotonic() < end:
+        time.sleep(1)
+        before, used = used, cpu_seconds(server.pid)
+        if used - before < IDLE_SHARE:
+            return
 
 
 def _closed(bench: Bench, server: Standing, case: Case) -> Load:

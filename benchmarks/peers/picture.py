@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-_OURS = "#c2542d"
+OURS = -1
+
+_FIRST = "#c2542d"
 _OTHERS = ("#1f7a6d", "#2f5fa8", "#8a5fb0", "#c99a2e", "#5b8c3a", "#b04a72", "#3f8fa8", "#7a6a4f", "#667080", "#98a2b1")
 _WIDTH, _HEIGHT, _LEFT, _TOP, _LABELS = 560, 380, 56, 46, 140
 _STYLE = (
@@ -19,11 +21,11 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Line:
-    """A name and points `(x, y)`, by x; `is_ours` is drawn to be seen first."""
+    """A name, points `(x, y)` by x, and the number of its colour: `OURS` is drawn to be seen first."""
 
     name: str
     points: Sequence[tuple[float, float]]
-    is_ours: bool = False
+    colour: int
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,8 @@ def _chart(chart: Chart) -> str:
         across = _LEFT + steps[x] * (right - _LEFT)
         parts.append(f'<text x="{across:.1f}" y="{bottom + 18}" text-anchor="middle">{escape(words)}</text>')
     heights = _spread([place(*line.points[-1])[1] for line in chart.lines])
-    colours = iter(_OTHERS * 2)
     for line, height in zip(chart.lines, heights, strict=True):
-        colour, thick = (_OURS, 3) if line.is_ours else (next(colours), 1.4)
+        colour, thick = (_FIRST, 3) if line.colour == OURS else (_OTHERS[line.colour % len(_OTHERS)], 1.4)
         points = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in line.points)
         parts.append(f'<polyline points="{points}" stroke="{colour}" stroke-width="{thick}"/>')
         parts.append(f'<text x="{right + 6}" y="{height + 4:.1f}" style="fill:{colour}">{escape(line.name)}</text>')

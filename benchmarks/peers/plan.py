@@ -37,7 +37,7 @@ class Plan:
 
 
 FULL = Plan(
-    rounds=4,
+    rounds=3,
     seconds=2,
     open_seconds=3.0,
     overload_seconds=3.0,

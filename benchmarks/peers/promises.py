@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks.peers.plan import Case
 from benchmarks.peers.reading import Figure, Ratio, Results, Turn, closed, opened, overloaded, per, ratio_over, raw
 from benchmarks.peers.registry import REGRADE
-from benchmarks.peers.tables import CPU, SPEED, markdown, show
+from benchmarks.peers.tables import CPU, SPEED, clients_of, markdown, show
 from benchmarks.peers.traffic import REAL
 
 STOCK = ("bentoml", "bentoml batchable")
@@ -92,12 +92,12 @@ def who_is_ahead(results: Results) -> list[str]:
         case = Case(REAL, 1, clients)
         speed = per(closed(case, SPEED), raw(1, SPEED))
         for name in results.names:
-            if name in {REGRADE, PIPELINE}:
+            if name.startswith(REGRADE) or name == PIPELINE:
                 continue
             faster = results.between(REGRADE, name, speed)
             quicker = results.between(REGRADE, name, closed(case, "p99_ms"))
             if faster and faster.mean < 1:
-                lines.append(f"{name} is faster with {clients} clients: we do {show(faster)} of its throughput")
+                lines.append(f"{name} is faster with {clients_of(case)}: we do {show(faster)} of its throughput")
             if quicker and quicker.mean > 1:
-                lines.append(f"{name} has the lower p99 with {clients} clients: ours is {show(quicker)} times its")
+                lines.append(f"{name} has the lower p99 with {clients_of(case)}: ours is {show(quicker)} times its")
     return lines

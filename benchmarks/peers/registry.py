@@ -49,6 +49,8 @@ class Peer:
     """Beside `ENVIRONMENT`."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Files to write into its `{work}` folder."""
+    triage: str = ""
+    """Rules of an own copy of our task, in `{work}/home`; empty: none is made."""
     is_same_model: bool = True
     """Whether its answers must be those of the model on its own."""
 
@@ -62,6 +64,11 @@ def _bentoml(service: str) -> str:
     return f"-m bentoml serve {target} --host 127.0.0.1 --port {{port}}"
 
 
+TASK = "support-intent"
+_OUR_COMMAND = "-m regrade serve --host 127.0.0.1 --port {port} --workers {cores}"
+_OUR_PATH = f"/v1/tasks/{TASK}/predict"
+_OUR_ENVIRONMENT = {"REGRADE_HOME": "{work}/home", "BENTOML_HOME": "{model_store}"}
+
 _BENTOML = ("bentoml==1.4.39", "uvloop==0.23.0", "httptools==0.9.0", *_MODEL)
 _MLSERVER_SETTINGS = (
     '{"host": "127.0.0.1", "http_port": {port}, "grpc_port": {second_port}, "metrics_port": {third_port}, '
@@ -71,12 +78,23 @@ _MLSERVER_SETTINGS = (
 PEERS = (
     Peer(
         REGRADE,
-        "-m regrade serve --host 127.0.0.1 --port {port} --workers {cores}",
-        "/v1/tasks/support-intent/predict",
+        _OUR_COMMAND,
+        _OUR_PATH,
         OURS,
         "as `regrade serve` runs it, both starters live, every feature on: redaction, calibration, out-of-scope score, "
-        "triage, every prediction recorded in SQLite, metrics; the idle scheduler beside it",
-        environment={"REGRADE_HOME": "{work}/home", "BENTOML_HOME": "{model_store}"},
+        "triage, every prediction recorded in SQLite, metrics; the idle scheduler beside it; one prediction in ten "
+        "goes to review, at random, because most of these texts are strangers to the task",
+        environment=_OUR_ENVIRONMENT,
+        triage="audit = 0.1\nbudget = 1",
+    ),
+    Peer(
+        "regrade all reviewed",
+        _OUR_COMMAND,
+        _OUR_PATH,
+        OURS,
+        "the same with every prediction sent to review, committed before its reply: the most it can be asked to do",
+        environment=_OUR_ENVIRONMENT,
+        triage="audit = 1.0",
     ),
     Peer(
         "fastapi inline",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import promises, tables
-from benchmarks.peers.picture import Chart, Line, draw
+from benchmarks.peers.picture import OURS, Chart, Line, draw
 from benchmarks.peers.reading import Results, closed, opened
 from benchmarks.peers.registry import REGRADE
 
@@ -15,9 +15,6 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 BUSY = 1.0
 """Load average before the first round from which a result says that it is not to be relied on."""
-
-_SERVERS = ("bentoml", "fastapi", "uvicorn", "litserve", "ray", "kserve", "mlserver", "mlserver-huggingface")
-_LIBRARIES = ("onnxruntime", "tokenizers", "torch", "transformers", "optimum")
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -63,9 +60,7 @@ def _list(lines: Any) -> str:
 
 
 def _settings(peer: dict[str, Any]) -> str:
-    versions = ", ".join(
-        f"{name} {peer['packages'][name]}" for name in _SERVERS + _LIBRARIES if name in peer["packages"]
-    )
+    versions = ", ".join(f"{name} {version}" for name, version in peer["packages"].items())
     return f"**{peer['name']}**: {peer['settings']} ({versions})."
 
 
@@ -116,9 +111,9 @@ def charts(result: dict[str, Any]) -> list[Chart]:
 
 def _lines(results: Results, figures: dict[Any, Any]) -> list[Line]:
     lines = []
-    for name in results.names:
+    for number, name in enumerate(results.names):
         points = [(x, results.middle(name, figure)) for x, figure in figures.items()]
         known = [(float(x), y) for x, y in points if y is not None]
         if known:
-            lines.append(Line(name, known, is_ours=name == REGRADE))
+            lines.append(Line(name, known, OURS if name == REGRADE else number))
     return lines

@@ -21,7 +21,9 @@ import psutil
 
 from benchmarks.common import ROOT
 from benchmarks.peers.environments import PeerError
-from benchmarks.peers.registry import ENVIRONMENT, Peer
+from benchmarks.peers.registry import ENVIRONMENT, TASK, Peer
+from benchmarks.versions import set_triage
+from tasks.catalogue import STARTERS
 
 START_LIMIT_S = 180.0
 STOP_LIMIT_S = 20.0
@@ -89,6 +91,10 @@ def standing(peer: Peer, python: str, place: Place) -> Iterator[Standing]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     fill = _filler(folder, ports, place)
+    if peer.triage:
+        own = folder / "home" / "tasks" / TASK
+        shutil.copytree(STARTERS / TASK, own)
+        set_triage(own, peer.triage)
     for name, content in peer.files.items():
         (folder / name).write_text(fill(content), encoding="utf-8")
     begun = time.monotonic()

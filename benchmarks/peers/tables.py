@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.peers.plan import Case
-from benchmarks.peers.reading import Figure, Ratio, Results, closed, of_turn, opened, overloaded, per, raw
+from benchmarks.peers.reading import Figure, Ratio, Results, Turn, closed, of_turn, opened, overloaded, per, raw
 from benchmarks.peers.registry import REGRADE
 from benchmarks.peers.traffic import REAL
 
@@ -38,7 +39,12 @@ def show(ratio: Ratio | None) -> str:
 
 def _words(case: Case) -> str:
     kind = "" if case.kind == REAL else f"{case.kind} "
-    return f"{case.texts} {kind}{'text' if case.texts == 1 else 'texts'}, {case.clients} clients"
+    return f"{case.texts} {kind}{'text' if case.texts == 1 else 'texts'}, {clients_of(case)}"
+
+
+def clients_of(case: Case) -> str:
+    """Return how many clients a closed loop has, in words."""
+    return "1 client" if case.clients == 1 else f"{case.clients} clients"
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -61,7 +67,7 @@ def _cell(results: Results, name: str, column: Column) -> str:
 def one_text(results: Results, plan: dict[str, Any]) -> str:
     """Return requests a second by clients, and what each costs."""
     ordinary = [case for case in cases_of(plan) if case.is_ordinary]
-    speeds = [Column(f"{case.clients} clients", closed(case, SPEED)) for case in ordinary]
+    speeds = [Column(clients_of(case), closed(case, SPEED)) for case in ordinary]
     busy = [case for case in ordinary if case.clients in {16, 64}]
     tails = [Column(f"p99 ms, {case.clients}", closed(case, "p99_ms")) for case in busy]
     costs = [Column(f"CPU s per 1,000, {case.clients}", closed(case, CPU), "{:.2f}") for case in busy[:1]]
@@ -114,9 +120,15 @@ def upkeep(results: Results, plan: dict[str, Any]) -> str:
             Column("refused", overloaded("refused_share"), "{:.0%}"),
             Column("no answer in 2 s", overloaded("unanswered_share"), "{:.0%}"),
             Column("p99 of a refusal, ms", overloaded("refusal_p99_ms"), "{:.0f}"),
-            Column("normal again after, s", overloaded("back_after_s"), "{:.1f}"),
+            Column("normal again after, s", _back_after, "{:.1f}"),
         ]
     return of_columns(results, "", columns)
+
+
+def _back_after(turn: Turn) -> float | None:
+    """Return the seconds until all was normal again; infinite when it was not while it was watched."""
+    overload = turn["overload"]
+    return None if overload is None else math.inf if overload["back_after_s"] is None else overload["back_after_s"]
 
 
 def beside_peers(results: Results, plan: dict[str, Any]) -> str:

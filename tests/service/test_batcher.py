@@ -181,3 +181,31 @@ def test_large_requests_are_not_starved_by_small_ones(classifier: Recording) -> 
         assert batcher.waiting_texts > 500
 
     run(scenario)
+
+
+def test_large_requests_are_sorted_together(classifier: Recording) -> None:
+    async def scenario() -> None:
+        batcher = make_batcher(max_queue=100_000)
+        texts = [f"a {'very ' * (number % 8)}long complaint" for number in range(64)]
+        replies = await asyncio.gather(*(batcher.submit(classifier, texts, present) for _ in range(4)))
+        assert [len(reply) for reply in replies] == [64] * 4
+
+    run(scenario)
+    assert [len(batch) for batch in classifier.batches] == [16] * 16
+    assert all(len({len(encoding.ids) for encoding in batch}) == 1 for batch in classifier.batches), "nothing is padded"
+
+
+def test_a_small_request_waits_for_one_batch_of_large_ones_at_most(classifier: Recording) -> None:
+    async def scenario() -> None:
+        batcher = make_batcher(max_queue=100_000)
+        large = batcher.submit(classifier, ["a long complaint about everything"] * 256, present)
+        for _ in range(6):
+            await asyncio.sleep(0)
+        assert classifier.batches, "some of them are done"
+        for _ in range(5):
+            done = len(classifier.batches)
+            await batcher.submit(classifier, ["refund"], present)
+            assert len(classifier.batches) <= done + 2, "its own batch, and one of the others"
+        assert not large.done()
+
+    run(scenario)

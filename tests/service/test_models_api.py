@@ -243,8 +243,8 @@ def test_how_the_live_version_does(service: Service) -> None:
     page = service.get(f"/app/tasks/{TASK}").text
     for said in ("Held against another until", "81.0", "worse, within the limit", "shifted", "moving", "steady"):
         assert said in page
+    wait_until(lambda: f'regrade_drift{{of="labels",task="{TASK}"}} 0.31' in service.get("/metrics").text)
     metrics = service.get("/metrics").text
-    assert f'regrade_drift{{of="labels",task="{TASK}"}} 0.31' in metrics
     assert f'regrade_drift_shifted{{task="{TASK}"}} 1.0' in metrics
     assert f'regrade_live_accuracy{{of="low",task="{TASK}"}} 0.72' in metrics
     assert f'regrade_live_worse{{task="{TASK}"}} 0.0' in metrics

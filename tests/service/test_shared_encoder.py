@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from core.errors import ModelError
 from core.settings import load_settings
 from feedback.deployments import live_deployments, record_deployment
 from feedback.store import open_store
-from service.artifact import HEAD, INT8
+from service.artifact import HEAD, INT8, WEIGHTS
 from service.batcher import Batcher
 from service.classifier import Classifier, load_classifier
 from service.encoders import Encoders
@@ -122,7 +123,18 @@ def test_a_changed_head_is_refused(folders: dict[str, Path], tmp_path: Path) -> 
     copy = tmp_path / "version"
     shutil.copytree(folders[SECOND], copy)
     (copy / HEAD).write_bytes((folders[TASK] / HEAD).read_bytes())
-    with pytest.raises(Exception, match=r"head\.npz has changed"):
+    with pytest.raises(ModelError, match=r"head\.npz has changed"):
+        load_classifier(copy)
+
+
+def test_weights_lie_beside_the_graph_and_are_checked(folders: dict[str, Path], tmp_path: Path) -> None:
+    copy = tmp_path / "version"
+    shutil.copytree(folders[SECOND], copy)
+    weights = bytearray((copy / WEIGHTS).read_bytes())
+    assert len(weights) > (copy / INT8).stat().st_size / 2
+    weights[len(weights) // 2] ^= 1
+    (copy / WEIGHTS).write_bytes(weights)
+    with pytest.raises(ModelError, match=r"model\.int8\.bin has changed"):
         load_classifier(copy)
 
 

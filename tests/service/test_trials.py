@@ -62,7 +62,7 @@ class Place:
         found = set()
         for _ in range(8):
             with self.server.client() as client:
-                found.add(client.get("/readyz").json()["trials"].get(TASK))
+                found.add(client.get("/readyz").json().get("trials", {}).get(TASK))
         return found
 
     def end(self, trial: Trial) -> None:
