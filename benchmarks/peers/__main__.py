@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -126,6 +127,7 @@ def main() -> None:
     name = options.keep or ("peers-quick" if options.quick else "peers")
     if not options.kept:
         need_tool("wrk")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the peer that stands, as Ctrl-C does
         about, settings = machine(), load_settings()
         os.environ.setdefault("BENTOML_HOME", str(settings.bentoml_home))
         plan, peers = plan_of(options), [peer for peer in PEERS if peer.name in options.peers]
