@@ -21,7 +21,12 @@ OFFLINE = {
 }
 os.environ.update(OFFLINE)
 for _name in [name for name in os.environ if name.startswith("REGRADE_")]:
-    if _name not in {"REGRADE_DATA", "REGRADE_TEST_POSTGRES_URL", "REGRADE_REQUIRE_TOOLS"}:
+    if _name not in {
+        "REGRADE_DATA",
+        "REGRADE_TEST_POSTGRES_URL",
+        "REGRADE_REQUIRE_TOOLS",
+        "REGRADE_REQUIRE_TRACKERS",
+    }:
         del os.environ[_name]
 os.environ.pop("BENTOML_HOME", None)
 settings.register_profile("regrade", deadline=None)  # how long an example takes says nothing on a busy machine

@@ -26,7 +26,7 @@ from tests.support.checkout import ROOT, listed_files
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("**/*.md")])
 
-FOR_TESTS = {"REGRADE_REQUIRE_TOOLS", "REGRADE_TEST_POSTGRES_URL", "REGRADE_DATA"}
+FOR_TESTS = {"REGRADE_REQUIRE_TOOLS", "REGRADE_REQUIRE_TRACKERS", "REGRADE_TEST_POSTGRES_URL", "REGRADE_DATA"}
 COMPLETION = {"--install-completion", "--show-completion"}
 PRIVATE_PATH = re.compile(r"(?<![\w.:/\-])/(?:work|root|home/[a-z]\w*|Users/\w+)/")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:src|href|srcset)=\"([^\"]+)\"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,15 @@ def manifest(tiny_version: Path) -> Manifest:
 @pytest.fixture
 def metrics(tiny_home: Path, tiny_versions: tuple[str, str]) -> dict[str, Any]:
     return read_metrics(tiny_home / "bentoml" / "models" / "tiny-intent" / tiny_versions[1])
+
+
+def needs(tracker: str) -> None:
+    """Skip a test whose tracker is not installed; where it must be, fail."""
+    if find_spec(tracker) is not None:
+        return
+    if os.environ.get("REGRADE_REQUIRE_TRACKERS"):
+        pytest.fail(f"{tracker} is not here, and REGRADE_REQUIRE_TRACKERS is set")
+    pytest.skip(f"{tracker} is not here")
 
 
 def asked_for(home: Path, *names: str) -> Settings:
@@ -73,9 +83,9 @@ def test_a_tracker_that_fails_harms_nothing(tmp_path: Path, caplog: pytest.LogCa
     track_version(asked_for(tmp_path), "tiny-intent", "20200101-000000-abcdef")
 
 
-@pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow is not here")
 @pytest.mark.filterwarnings("ignore")
 def test_mlflow_has_it(manifest: Manifest, metrics: dict[str, Any], tmp_path: Path, monkeypatch: Any) -> None:
+    needs("mlflow")
     import mlflow
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -91,9 +101,9 @@ def test_mlflow_has_it(manifest: Manifest, metrics: dict[str, Any], tmp_path: Pa
     assert [one.step for one in history] == list(told.curves)
 
 
-@pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not here")
 @pytest.mark.filterwarnings("ignore")
 def test_wandb_has_it(manifest: Manifest, metrics: dict[str, Any], tmp_path: Path, monkeypatch: Any) -> None:
+    needs("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.chdir(tmp_path)
     _to_wandb(tracked(manifest, metrics), tmp_path)
