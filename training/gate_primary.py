@@ -53,9 +53,10 @@ class Primary:
         return max(1, ceil((enough - self._gold.rows) * each))
 
     def _outcome(self) -> Outcome:
-        """Gold by itself may not be significantly worse, whatever the cross-validated rows say."""
-        gold_worse = self.folds is not None and better(self._gold.losses, self._gold.gains) <= self._limits.alpha
-        return "fail" if gold_worse else settle(self._all, self._limits, self._limits.margin)
+        """Gold by itself may not show that the candidate is worse than may be, whatever the cross-validated rows say."""
+        alone = settle(self._gold, self._limits, self._limits.margin)
+        joined = self.folds is not None
+        return "fail" if joined and alone == "fail" else settle(self._all, self._limits, self._limits.margin)
 
     def _message(self) -> str:
         found = f"on {int(self._pair.own.sum()):,} gold rows {_flips(self._pair)}"

@@ -90,6 +90,12 @@ def test_cross_validated_rows_cannot_outvote_gold() -> None:
     assert verdict.decision == "fail"
 
 
+def test_a_loss_that_is_sure_and_within_the_margin_passes_with_cross_validated_rows_as_without() -> None:
+    gold = flips(1040, 2, 9)
+    assert judge(evidence_of(gold), LIMITS).decision == "pass"
+    assert judge(evidence_of(gold, folds=flips(400, 0, 2)), LIMITS).decision == "pass"
+
+
 def test_near_copies_do_not_count_twice() -> None:
     once = flips(300, 2, 2)
     champion, candidate = (np.tile(one.chosen == once.targets, 4) for one in (once.champion, once.candidate))
