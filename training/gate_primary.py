@@ -53,7 +53,7 @@ class Primary:
         return max(1, ceil((enough - self._gold.rows) * each))
 
     def _outcome(self) -> Outcome:
-        """Gold by itself may not show that the candidate is worse than may be, whatever the cross-validated rows say."""
+        """Gold by itself may not show a loss beyond what may be, whatever the cross-validated rows say."""
         alone = settle(self._gold, self._limits, self._limits.margin)
         joined = self.folds is not None
         return "fail" if joined and alone == "fail" else settle(self._all, self._limits, self._limits.margin)
