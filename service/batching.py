@@ -6,7 +6,7 @@ more texts never pays: sort what is there by length and cut it by a budget of pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 MAX_TEXTS = 16
 """Texts in one CPU batch at most; more gain nothing and hold up the event loop (`benchmarks/batching.py`)."""
@@ -25,14 +25,24 @@ def plan_batches(
     less than a run of its own. A batch's padded size, its number of texts times its longest, is at most `budget`
     tokens, except that a text longer than the budget is a batch of its own.
     """
+
+    def is_over(size: int, last: int, length: int) -> bool:
+        return size == most or (size + 1) * length > budget or size * (length - last) > run_cost
+
+    return cut_sorted(lengths, is_over)
+
+
+def cut_sorted(lengths: Sequence[int], is_over: Callable[[int, int, int], bool]) -> list[list[int]]:
+    """Cut texts of `lengths` tokens, shortest first, wherever a batch is over: lists of positions in `lengths`.
+
+    `is_over` is given the texts in the batch, the tokens of its last text, and those of the next one.
+    """
     batches: list[list[int]] = []
-    batch: list[int] = []
+    last = 0
     for position in sorted(range(len(lengths)), key=lengths.__getitem__):
-        length, size = lengths[position], len(batch)
-        if batch and (size == most or (size + 1) * length > budget or size * (length - lengths[batch[-1]]) > run_cost):
-            batches.append(batch)
-            batch = []
-        batch.append(position)
-    if batch:
-        batches.append(batch)
+        length = lengths[position]
+        if not batches or is_over(len(batches[-1]), last, length):
+            batches.append([])
+        batches[-1].append(position)
+        last = length
     return batches

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from service.batching import cut_sorted
+
 BATCH_TOKENS = 16_384
 """Padded tokens in one batch at most, where `REGRADE_BATCH_TOKENS` says nothing else."""
 
@@ -60,18 +62,13 @@ def plan_buckets(
     Returns lists of positions in `lengths`. A text that needs a longer bucket joins a batch only if the padding that it
     brings the others costs at most a run of its own.
     """
-    batches: list[list[int]] = []
-    batch: list[int] = []
-    for position in sorted(range(len(lengths)), key=lengths.__getitem__):
-        length, size = lengths[position], len(batch)
-        full = size >= texts_within(length, budget, most)
-        if batch and (full or size * (padded_length(length) - padded_length(lengths[batch[-1]])) > run_cost):
-            batches.append(batch)
-            batch = []
-        batch.append(position)
-    if batch:
-        batches.append(batch)
-    return batches
+
+    def is_over(size: int, last: int, length: int) -> bool:
+        if size >= texts_within(length, budget, most):
+            return True
+        return size * (padded_length(length) - padded_length(last)) > run_cost
+
+    return cut_sorted(lengths, is_over)
 
 
 def all_buckets(longest: int, budget: int, most: int = MAX_TEXTS) -> list[tuple[int, int]]:

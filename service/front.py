@@ -81,10 +81,8 @@ class Front:
             if _PASSED_ON.fullmatch(scope["path"]) and scope["method"] in {"GET", "HEAD"}:
                 if scope["path"] == "/metrics":
                     self._worker.metrics.flush()
-                    await self._worker.queue_metrics.refresh(self._worker.store, self._worker.declared())
-                    await self._worker.run_metrics.refresh(self._worker.store, self._worker.live.tasks)
-                    await self._worker.trial_metrics.refresh(self._worker.store, self._worker.live.tasks)
-                    await self._worker.watch_metrics.refresh(self._worker.store, self._worker.live.tasks)
+                    for gauges in self._worker.store_gauges:
+                        await gauges.refresh(self._worker.store, self._worker.declared())
                 await self._inner(scope, receive, send)
                 return
             found = self._find(scope)

@@ -1,61 +1,39 @@
-"""What operators see of the queue at `/metrics`: read from the store when it is asked for, not counted here.
-
-The figures are the store's, and so the same on every host that shares it: take the greatest, not the sum. A gauge for
-what only grows is what prometheus-client's multiprocess mode leaves, where counters of several workers are added up.
-"""
+"""What operators see of the queue at `/metrics`."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import math
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
-from core.errors import UnavailableError
 from feedback.facts import Reason
 from feedback.stats import QueueStats, queue_stats
 from feedback.store import Store
+from service.store_gauges import StoreGauges
 from tasks.declaration import Task
 
-logger = logging.getLogger("regrade.metrics")
 
-SAMPLE_S = 15.0
-"""Seconds for which figures are good: scrapes in between cost the store nothing."""
-
-
-class QueueMetrics:
+class QueueMetrics(StoreGauges):
     """Gauges of every task's queue, in `registry`."""
+
+    about = "the queue"
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register every gauge; once a registry."""
-
-        def gauge(name: str, about: str, *labels: str) -> Gauge:
-            return Gauge(name, about, ("task", *labels), registry=registry, multiprocess_mode="mostrecent")
-
-        self._items = gauge("regrade_queue_items", "Items by state and reason.", "state", "reason")
-        self._oldest = gauge("regrade_queue_oldest_seconds", "Age of the oldest open item; 0: none is open.")
-        self._leased = gauge("regrade_queue_leased", "Slots that somebody holds.")
-        self._agreement = gauge(
+        super().__init__(registry)
+        self._items = self._gauge("regrade_queue_items", "Items by state and reason.", "state", "reason")
+        self._oldest = self._gauge("regrade_queue_oldest_seconds", "Age of the oldest open item; 0: none is open.")
+        self._leased = self._gauge("regrade_queue_leased", "Slots that somebody holds.")
+        self._agreement = self._gauge(
             "regrade_queue_agreement", "Krippendorff's alpha of the latest resolved items; NaN: too few."
         )
-        self._expiries = gauge("regrade_lease_expiries_total", "Leases that expired unanswered.")
-        self._answers = gauge("regrade_answers_total", "Answers by role; one taken back is not subtracted.", "role")
-        self._good_until = 0.0
-
-    async def refresh(self, store: Store, tasks: Mapping[str, Task]) -> None:
-        """Read the figures anew unless they are good still; while the store is away the last ones stay."""
-        if time.monotonic() < self._good_until:
-            return
-        self._good_until = time.monotonic() + SAMPLE_S
-        try:
-            await asyncio.to_thread(self._read, store, tasks)
-        except UnavailableError as error:
-            logger.warning("the queue cannot be measured: %s", error)
+        self._expiries = self._gauge("regrade_lease_expiries_total", "Leases that expired unanswered.")
+        self._answers = self._gauge(
+            "regrade_answers_total", "Answers by role; one taken back is not subtracted.", "role"
+        )
 
     def _read(self, store: Store, tasks: Mapping[str, Task]) -> None:
         for name, task in tasks.items():

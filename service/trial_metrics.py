@@ -1,55 +1,38 @@
-"""What operators see of trials at `/metrics`: read from the store when it is asked for, and the same on every host."""
+"""What operators see of trials at `/metrics`."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from collections.abc import Collection
+from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
-from core.errors import UnavailableError
 from feedback.store import Store
 from feedback.trial_figures import BySide, Side, SideFigures, in_all, read_figures
 from feedback.trials import Trial, open_trials
-
-logger = logging.getLogger("regrade.metrics")
-
-SAMPLE_S = 15.0
-"""Seconds for which figures are good."""
+from service.store_gauges import StoreGauges
+from tasks.declaration import Task
 
 _KINDS = ("shadow", "canary")
 _SIDES: tuple[Side, ...] = ("candidate", "champion")
 
 
-class TrialMetrics:
+class TrialMetrics(StoreGauges):
     """Gauges of the trial that each task has or had last, in `registry`."""
+
+    about = "the trials"
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register every gauge; once a registry."""
+        super().__init__(registry)
+        self._share = self._gauge("regrade_trial_share", "Share of traffic that a candidate on trial gets.", "kind")
+        self._texts = self._gauge("regrade_trial_texts", "Texts judged in the trial that goes on.", "side")
+        self._errors = self._gauge("regrade_trial_errors", "Requests or texts at which a side of it failed.", "side")
+        self._mean = self._gauge("regrade_trial_seconds", "Mean time of a request, in a shadow of a text.", "side")
+        self._agreement = self._gauge("regrade_trial_agreement", "Share of a shadow's texts that both label alike.")
+        self._dropped = self._gauge("regrade_trial_dropped", "Texts that a shadow left out as the worker was busy.")
 
-        def gauge(name: str, about: str, *labels: str) -> Gauge:
-            return Gauge(name, about, ("task", *labels), registry=registry, multiprocess_mode="mostrecent")
-
-        self._share = gauge("regrade_trial_share", "Share of traffic that a candidate on trial gets.", "kind")
-        self._texts = gauge("regrade_trial_texts", "Texts judged in the trial that goes on.", "side")
-        self._errors = gauge("regrade_trial_errors", "Requests or texts at which a side of it failed.", "side")
-        self._mean = gauge("regrade_trial_seconds", "Mean time of a request, in a shadow of a text.", "side")
-        self._agreement = gauge("regrade_trial_agreement", "Share of a shadow's texts that both label alike.")
-        self._dropped = gauge("regrade_trial_dropped", "Texts that a shadow left out as the worker was busy.")
-        self._good_until = 0.0
-
-    async def refresh(self, store: Store, tasks: Collection[str]) -> None:
-        """Read the figures anew unless they are good still; while the store is away the last ones stay."""
-        if time.monotonic() < self._good_until:
-            return
-        self._good_until = time.monotonic() + SAMPLE_S
-        try:
-            found = await asyncio.to_thread(_read, store)
-        except UnavailableError as error:
-            logger.warning("the trials cannot be measured: %s", error)
-            return
+    def _read(self, store: Store, tasks: Mapping[str, Task]) -> None:
+        found = _read_open(store)
         for task in tasks:
             trial, steps = found.get(task, (None, {}))
             for kind in _KINDS:  # those that are over too, or they would be shown for ever
@@ -71,7 +54,7 @@ class TrialMetrics:
             self._agreement.labels(task).set(candidate.agreements / candidate.texts)
 
 
-def _read(store: Store) -> dict[str, tuple[Trial, dict[int, BySide]]]:
+def _read_open(store: Store) -> dict[str, tuple[Trial, dict[int, BySide]]]:
     trials = open_trials(store)
     with store.read() as connection:
         figures = read_figures(connection, [trial.id for trial in trials])

@@ -1,59 +1,46 @@
-"""What operators see at `/metrics` of how live versions do: read from the store when it is asked for."""
+"""What operators see at `/metrics` of how live versions do."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import math
-import time
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
-from core.errors import UnavailableError
 from feedback.deployments import count_taken_back
 from feedback.store import Store
 from feedback.watches import Aspect, Kept, list_watches
-
-logger = logging.getLogger("regrade.metrics")
-
-SAMPLE_S = 15.0
-"""Seconds for which figures are good."""
+from service.store_gauges import StoreGauges
+from tasks.declaration import Task
 
 
-class WatchMetrics:
+class WatchMetrics(StoreGauges):
     """Gauges of every task's live version, in `registry`."""
+
+    about = "live versions"
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register every gauge; once a registry."""
-
-        def gauge(name: str, about: str, *labels: str) -> Gauge:
-            return Gauge(name, about, ("task", *labels), registry=registry, multiprocess_mode="mostrecent")
-
-        self._back = gauge("regrade_versions_taken_back", "Versions that the watch has taken back. It only rises.")
-        self._worse = gauge("regrade_live_worse", "1 where the live version does worse than the one before, else 0.")
-        self._accuracy = gauge(
+        super().__init__(registry)
+        self._back = self._gauge(
+            "regrade_versions_taken_back", "Versions that the watch has taken back. It only rises."
+        )
+        self._worse = self._gauge(
+            "regrade_live_worse", "1 where the live version does worse than the one before, else 0."
+        )
+        self._accuracy = self._gauge(
             "regrade_live_accuracy",
             "Share of right answers on the live version's traffic: estimate, low, high; NaN: too little is known.",
             "of",
         )
-        self._drift = gauge(
+        self._drift = self._gauge(
             "regrade_drift", "How far recent traffic is from the live version's first; NaN: too little traffic.", "of"
         )
-        self._shifted = gauge("regrade_drift_shifted", "1 where the live version's traffic has shifted, else 0.")
-        self._good_until = 0.0
+        self._shifted = self._gauge("regrade_drift_shifted", "1 where the live version's traffic has shifted, else 0.")
 
-    async def refresh(self, store: Store, tasks: Collection[str]) -> None:
-        """Read the figures anew unless they are good still; while the store is away the last ones stay."""
-        if time.monotonic() < self._good_until:
-            return
-        self._good_until = time.monotonic() + SAMPLE_S
-        try:
-            back, kept = await asyncio.to_thread(lambda: (count_taken_back(store), list_watches(store, list(tasks))))
-        except UnavailableError as error:
-            logger.warning("live versions cannot be measured: %s", error)
-            return
+    def _read(self, store: Store, tasks: Mapping[str, Task]) -> None:
+        back, kept = count_taken_back(store), list_watches(store, list(tasks))
         for task in tasks:
             self._back.labels(task).set(back.get(task, 0))
             self._show(task, kept.get(task))

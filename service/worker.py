@@ -61,10 +61,7 @@ class Worker:
         check_address(settings, has_keys=any_keys(self.store))
         self.callers = Callers(self.store, AdminKey(settings.home))
         self.metrics = Metrics(REGISTRY)
-        self.queue_metrics = QueueMetrics(REGISTRY)
-        self.run_metrics = RunMetrics(REGISTRY)
-        self.watch_metrics = WatchMetrics(REGISTRY)
-        self.trial_metrics = TrialMetrics(REGISTRY)
+        self.store_gauges = [kind(REGISTRY) for kind in (QueueMetrics, RunMetrics, TrialMetrics, WatchMetrics)]
         self.live = LiveModels(settings, self.store, self.metrics)
         gathers = Batcher if self.live.runner == "cpu" else FillingBatcher
         self.batcher = gathers(

@@ -19,6 +19,7 @@ from feedback.run_queue import add_run, lock_runs
 from feedback.runs import Run, runs_to_work_on
 from feedback.store import Store
 from tasks.catalogue import TaskFolder, find_tasks
+from training.looking import look_until
 from training.on_trial import Advance
 from training.readiness import Readiness
 from training.reorder import QueueOrder
@@ -56,16 +57,14 @@ class Scheduler:
 
     def run(self, stop: Event) -> None:
         """Go on until `stop` is set, whatever goes wrong; what a run has begun is brought to an end first."""
-        while not stop.is_set():
-            try:
-                self.look()
-            except RegradeError as error:
-                logger.warning("runs cannot be looked after: %s", error)
-                stop.wait(_AFTER_FAILURE_S)
-            except Exception:
-                logger.exception("something went wrong; going on")
-                stop.wait(_AFTER_FAILURE_S)
-            stop.wait(POLL_S)
+        look_until(
+            stop,
+            self.look,
+            logger,
+            "runs cannot be looked after",
+            every_s=POLL_S,
+            after_failure_s=_AFTER_FAILURE_S,
+        )
 
     def look(self) -> None:
         """Ask for what is due, and work on one run of each task that waits or was interrupted; then see to the queues.

@@ -21,6 +21,7 @@ from feedback.watches import Watched, read_watch
 from service.model_store import check_version
 from tasks.catalogue import find_tasks
 from tasks.declaration import Task
+from training.looking import look_until
 from training.observing import Look, observe
 
 logger = logging.getLogger("regrade.watch")
@@ -52,16 +53,14 @@ class Watchman:
 
     def run(self, stop: Event) -> None:
         """Go on until `stop` is set, whatever goes wrong."""
-        while not stop.is_set():
-            try:
-                self.look()
-            except RegradeError as error:
-                logger.warning("live versions cannot be watched: %s", error)
-                stop.wait(_AFTER_FAILURE_S)
-            except Exception:
-                logger.exception("something went wrong; going on")
-                stop.wait(_AFTER_FAILURE_S)
-            stop.wait(_POLL_S)
+        look_until(
+            stop,
+            self.look,
+            logger,
+            "live versions cannot be watched",
+            every_s=_POLL_S,
+            after_failure_s=_AFTER_FAILURE_S,
+        )
 
     def look(self) -> None:
         """Look at every task whose turn it is; one that cannot be looked at keeps nobody from looking at the others.

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from core.errors import CallerGoneError, OverloadedError
 from service.batcher import Batcher
-from service.classifier import Classifier, load_classifier
 from service.encoding import Encoding
 from service.metrics import Metrics
 from service.runner import Floats
+from tests.support.batches import Poisoned, present, run
 
 
-class Recording(Classifier):
+class Recording(Poisoned):
     """The real tiny model, which remembers its batches and can be told to fail on a token."""
 
     def __init__(self, folder: Path) -> None:
-        loaded = load_classifier(folder)
-        self.__dict__.update(loaded.__dict__)
+        super().__init__(folder)
         self.batches: list[list[Encoding]] = []
-        self.poison: int | None = None
 
     def prepare(self, text: str) -> Encoding:
         if text == "unreadable":
@@ -34,8 +31,6 @@ class Recording(Classifier):
 
     def compute(self, encodings: Sequence[Encoding]) -> tuple[Floats, Floats]:
         self.batches.append(list(encodings))
-        if self.poison is not None and any(self.poison in encoding.ids for encoding in encodings):
-            raise RuntimeError("the graph failed")
         return super().compute(encodings)
 
 
@@ -46,14 +41,6 @@ def classifier(tiny_version: Path) -> Recording:
 
 def make_batcher(timeout_s: float = 60.0, max_queue: int = 512) -> Batcher:
     return Batcher(Metrics(CollectorRegistry()), max_queue=max_queue, batch_tokens=512, timeout_s=timeout_s)
-
-
-def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(test())
-
-
-def present() -> bool:
-    return False
 
 
 def test_answers_come_in_order_and_equal_those_of_the_model_alone(classifier: Recording) -> None:

@@ -4,39 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from core.errors import CallerGoneError, OverloadedError
 from service.buckets import MAX_TEXTS
-from service.classifier import Classifier, load_classifier
 from service.encoding import Encoding
 from service.filling import FillingBatcher
 from service.metrics import Metrics
 from service.runner import Floats
+from tests.support.batches import Poisoned, present, run
 
 
-class Held(Classifier):
+class Held(Poisoned):
     """The real tiny model, which computes only while it is let, and remembers its batches and their threads."""
 
     def __init__(self, folder: Path) -> None:
-        self.__dict__.update(load_classifier(folder).__dict__)
+        super().__init__(folder)
         self.batches: list[int] = []
         self.threads: set[int] = set()
         self.let = threading.Event()
         self.let.set()
-        self.poison: int | None = None
 
     def compute(self, encodings: Sequence[Encoding]) -> tuple[Floats, Floats]:
         assert self.let.wait(30)
         self.batches.append(len(encodings))
         self.threads.add(threading.get_ident())
-        if self.poison is not None and any(self.poison in encoding.ids for encoding in encodings):
-            raise RuntimeError("the graph failed")
         return super().compute(encodings)
 
 
@@ -47,14 +43,6 @@ def classifier(tiny_version: Path) -> Held:
 
 def make_batcher(timeout_s: float = 60.0, max_queue: int = 2_000) -> FillingBatcher:
     return FillingBatcher(Metrics(CollectorRegistry()), max_queue=max_queue, batch_tokens=16_384, timeout_s=timeout_s)
-
-
-def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(test())
-
-
-def present() -> bool:
-    return False
 
 
 def test_answers_come_in_order_and_equal_those_of_the_model_alone(classifier: Held) -> None:

@@ -14,8 +14,8 @@ from core.settings import Settings
 from feedback.deployments import live_deployments
 from feedback.run_queue import ask_for_run
 from feedback.store import Store, open_store
-from service.model_store import delete_version, save_version
 from tasks.catalogue import TaskFolder, find_task
+from tests.support.lent import lent_home
 from tests.support.tiny import TASK
 from training.champion import Champion, open_champion
 from training.readiness import Readiness
@@ -26,14 +26,8 @@ ROOT = Caller("root", "admin")
 
 @pytest.fixture
 def settings(settings: Settings, tiny_home: Path, tiny_versions: tuple[str, str], tmp_path: Path) -> Iterator[Settings]:
-    """Copy the tiny home; its versions are lent to the model store of this session, which `settings` began."""
-    home = tmp_path / "home"
-    shutil.copytree(tiny_home, home, ignore=shutil.ignore_patterns("bentoml", "cache"))
-    for version in tiny_versions:
-        save_version(tiny_home / "bentoml" / "models" / TASK / version)
-    yield settings.model_copy(update={"home": home, "tasks": (TASK,)})
-    for version in tiny_versions:
-        delete_version(TASK, version)
+    with lent_home(settings, tiny_home, tiny_versions, tmp_path / "home") as lent:
+        yield lent
 
 
 @pytest.fixture

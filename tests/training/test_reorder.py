@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,9 +14,10 @@ from feedback.reordering import read_waiting, reorder
 from feedback.runs import Run
 from feedback.store import Store, open_store
 from service.classifier import load_classifier
-from service.model_store import delete_version, save_version, version_folder
+from service.model_store import version_folder
 from service.triage import urgency_under
 from tasks.catalogue import TaskFolder, find_task
+from tests.support.lent import lent_home
 from tests.support.scene import Scene
 from tests.support.tiny import TASK
 from training.scheduler import Scheduler
@@ -27,13 +27,8 @@ TEXTS = ["reset the password now", "i want a refund 😡", "new password please 
 
 @pytest.fixture
 def place(settings: Settings, tiny_home: Path, tiny_versions: tuple[str, str], tmp_path: Path) -> Iterator[Settings]:
-    """A home with the tiny task; its two versions are in the model store of this session, which `settings` began."""
-    shutil.copytree(tiny_home, tmp_path / "home", ignore=shutil.ignore_patterns("bentoml"))
-    for version in tiny_versions:
-        save_version(tiny_home / "bentoml" / "models" / TASK / version)
-    yield settings.model_copy(update={"home": tmp_path / "home", "tasks": (TASK,)})
-    for version in tiny_versions:
-        delete_version(TASK, version)
+    with lent_home(settings, tiny_home, tiny_versions, tmp_path / "home") as lent:
+        yield lent
 
 
 @pytest.fixture
